@@ -1,0 +1,1 @@
+"""What runs inside a pipeline step: one thin KFP component a file, and the domain packages."""

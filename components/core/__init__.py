@@ -1,0 +1,1 @@
+"""The vocabulary that every domain package shares: windows, verdicts, errors, storage."""

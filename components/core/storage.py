@@ -1,0 +1,206 @@
+"""The store: a folder at any fsspec address, written so that no reader sees half a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from components.core.errors import ConflictError, StoreError
+
+# What an object store answers when a conditional put meets an object that is there already.
+_CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+
+
+class Store:
+    """Bytes by name under one address, for example `.driftline` or `s3://bucket/driftline`.
+
+    Names use `/`. On a local disk a write is a temporary file, then a rename; on an object store
+    a put is atomic by itself, and `create` and `replace` are conditional puts.
+
+    >>> store = Store(getfixture("tmp_path"))
+    >>> store.create("a/b.json", b"{}"), store.create("a/b.json", b"[]")
+    (True, False)
+    >>> store.read("a/b.json"), store.names("a")
+    (b'{}', ['a/b.json'])
+    """
+
+    def __init__(self, address: str | Path) -> None:
+        import fsspec
+
+        self.address = str(address).rstrip("/") or "/"
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(self.address)
+        except (ImportError, ValueError) as error:
+            raise StoreError(f"the store {self.address!r} cannot be opened: {error}") from error
+        self._root = self._root.rstrip("/")
+        self._local = "file" in _protocols(self._fs)
+
+    def path(self, name: str) -> str:
+        """The full address of a name, as its own file system writes it."""
+        return f"{self._root}/{name}" if name else self._root
+
+    def url(self, name: str) -> str:
+        """The full address of a name, with its protocol."""
+        return str(self._fs.unstrip_protocol(self.path(name)))
+
+    def exists(self, name: str) -> bool:
+        """Whether there is an object or a folder of that name."""
+        self._fs.invalidate_cache()
+        return bool(self._fs.exists(self.path(name)))
+
+    def read(self, name: str) -> bytes:
+        """The object's bytes.
+
+        Raises:
+            StoreError: when there is none, or it cannot be read.
+        """
+        try:
+            return bytes(self._fs.cat_file(self.path(name)))
+        except FileNotFoundError:
+            raise StoreError(f"{self.url(name)} does not exist in the store") from None
+        except OSError as error:
+            raise StoreError(f"{self.url(name)} cannot be read: {error}") from error
+
+    def names(self, prefix: str) -> list[str]:
+        """The names of all objects below a folder, sorted; empty when the folder is not there."""
+        self._fs.invalidate_cache()
+        try:
+            found = self._fs.find(self.path(prefix))
+        except FileNotFoundError:
+            return []
+        cut = len(self._root) + 1
+        return sorted(str(path)[cut:] for path in found if not _is_temporary(str(path)))
+
+    def children(self, prefix: str) -> list[str]:
+        """The names directly below a folder, without the folder's own name, sorted."""
+        self._fs.invalidate_cache()
+        try:
+            found = self._fs.ls(self.path(prefix), detail=False)
+        except FileNotFoundError:
+            return []
+        names = {str(path).rstrip("/").rsplit("/", 1)[-1] for path in found}
+        return sorted(name for name in names if not _is_temporary(name))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write or overwrite an object in one step."""
+        with self._writing(name):
+            if self._local:
+                os.replace(self._temporary(name, data), self.path(name))
+            else:
+                self._fs.pipe_file(self.path(name), data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write an object only if there is none of that name yet; of several callers one wins.
+
+        Returns:
+            True for the caller that wrote, False when it was there already.
+        """
+        with self._writing(name):
+            if self._local:
+                temporary = self._temporary(name, data)
+                try:
+                    os.link(temporary, self.path(name))  # fails when the name is taken
+                except FileExistsError:
+                    return False
+                finally:
+                    os.unlink(temporary)
+                return True
+            try:
+                self._fs.pipe_file(self.path(name), data, mode="create")
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if _condition_failed(error):
+                    return False
+                raise
+            return True
+
+    def replace(self, name: str, data: bytes, expected: bytes | None) -> None:
+        """Compare and swap: write only if the object still holds `expected` (None: is not there).
+
+        Raises:
+            ConflictError: when somebody else wrote in between.
+        """
+        if expected is None:
+            if not self.create(name, data):
+                raise ConflictError(f"{self.url(name)} was written by somebody else; read it again")
+            return
+        with self._writing(name):
+            if self._local:
+                self._replace_local(name, data, expected)
+            else:
+                self._replace_remote(name, data, expected)
+
+    def delete(self, name: str) -> None:
+        """Remove an object or a whole folder; nothing happens when it is not there."""
+        if self.exists(name):
+            self._fs.rm(self.path(name), recursive=True)
+
+    def _replace_local(self, name: str, data: bytes, expected: bytes) -> None:
+        from filelock import FileLock
+
+        folder = Path(self.path(name)).parent
+        with FileLock(folder / f".{Path(name).name}.lock"):
+            if not self.exists(name) or self.read(name) != expected:
+                raise ConflictError(f"{self.url(name)} was written by somebody else; read it again")
+            os.replace(self._temporary(name, data), self.path(name))
+
+    def _replace_remote(self, name: str, data: bytes, expected: bytes) -> None:
+        self._fs.invalidate_cache()
+        try:
+            tag = self._fs.info(self.path(name))["ETag"]
+            if self.read(name) != expected:
+                raise ConflictError(f"{self.url(name)} was written by somebody else; read it again")
+            self._fs.pipe_file(self.path(name), data, IfMatch=tag)
+        except KeyError:
+            raise StoreError(
+                f"{self.url(name)}: this kind of store has no conditional writes; use s3 or a disk"
+            ) from None
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or _condition_failed(error):
+                raise ConflictError(
+                    f"{self.url(name)} was written by somebody else; read it again"
+                ) from error
+            raise
+
+    def _temporary(self, name: str, data: bytes) -> str:
+        folder = os.path.dirname(self.path(name))
+        os.makedirs(folder, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        os.chmod(temporary, 0o644)
+        return temporary
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        """Turn an operating system's error into a sentence that names the address."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"{self.url(name)} cannot be written: {error}; check the disk or the permissions"
+            ) from error
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+
+
+def _condition_failed(error: OSError) -> bool:
+    return any(sign in f"{error!r} {error.__cause__!r}" for sign in _CONDITION_FAILED)
+
+
+def _is_temporary(path: str) -> bool:
+    name = path.rsplit("/", 1)[-1]
+    return name.startswith(".")

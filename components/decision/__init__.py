@@ -1,0 +1,1 @@
+"""What to do about a window: nothing, alert or retrain, decided once."""

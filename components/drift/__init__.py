@@ -1,0 +1,1 @@
+"""Profiles, distances, thresholds, findings and the HTML report."""

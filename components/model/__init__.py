@@ -1,0 +1,1 @@
+"""Fit, score, persist, and compare champion with challenger."""

