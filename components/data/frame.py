@@ -48,9 +48,7 @@ def features_frame(table: pa.Table, columns: Columns) -> pd.DataFrame:
     return pd.DataFrame(data, columns=columns.features)
 
 
-def features_from_records(
-    records: Sequence[Mapping[str, Any]], columns: Columns
-) -> pd.DataFrame:
+def features_from_records(records: Sequence[Mapping[str, Any]], columns: Columns) -> pd.DataFrame:
     """The same frame from rows as JSON objects, the way a server receives them.
 
     Raises:
@@ -88,4 +86,6 @@ def _value(record: Mapping[str, Any], name: str, row: int) -> Any:
     try:
         return record[name]
     except KeyError:
-        raise DataError(f"row {row}: column {name} is missing; send null if it is unknown") from None
+        raise DataError(
+            f"row {row}: column {name} is missing; send null if it is unknown"
+        ) from None

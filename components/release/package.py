@@ -1,0 +1,169 @@
+"""The release package: a folder whose manifest holds the sha256 of every file in it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from components.core.errors import ReleaseError
+from components.core.verdict import Document
+from components.spec.load import parse_spec
+
+if TYPE_CHECKING:
+    from components.data.schema import Schema
+    from components.drift.profile import Profile
+    from components.model.records import TrainingRecord
+    from components.model.score import FittedModel
+    from components.spec.model import Spec
+
+MANIFEST = "manifest.json"
+
+
+class Manifest(Document):
+    """What a release consists of and where it comes from."""
+
+    model: str
+    version: str
+    created: str
+    files: dict[str, str]
+    lineage: dict[str, str]
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(folder: Path, model: str, version: str, lineage: dict[str, str]) -> Manifest:
+    """Write the manifest over the files of a folder.
+
+    Args:
+        folder: the release's files, without sub-folders.
+        model: the spec's model name.
+        version: the release's version.
+        lineage: where it comes from: run, windows, data fingerprint, reason.
+
+    >>> folder = getfixture("tmp_path")
+    >>> _ = (folder / "card.md").write_text("# flights")
+    >>> sorted(seal(folder, "flights", "v1", {}).files), verify(folder).version
+    (['card.md'], 'v1')
+    """
+    files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    manifest = Manifest(
+        model=model,
+        version=version,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        files=files,
+        lineage=lineage,
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest as it stands, its files not looked at.
+
+    Raises:
+        ReleaseError: when there is none or it cannot be understood.
+    """
+    try:
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise ReleaseError(
+            f"{folder} holds no {MANIFEST}, so it is no release; train one with "
+            "'driftline run training'"
+        ) from None
+    except ValidationError:
+        raise ReleaseError(
+            f"{folder / MANIFEST} is not a manifest that this version reads; "
+            "deploy another release or restore the file"
+        ) from None
+
+
+def verify(folder: Path) -> Manifest:
+    """Check that every file is there and is the one that was packaged.
+
+    Raises:
+        ReleaseError: naming the file that is missing, foreign or changed.
+    """
+    manifest = read_manifest(folder)
+    present = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if missing := sorted(manifest.files.keys() - present):
+        raise ReleaseError(_refusal(manifest, f"{missing[0]} is missing"))
+    if foreign := sorted(present - manifest.files.keys()):
+        raise ReleaseError(_refusal(manifest, f"{foreign[0]} does not belong to it"))
+    for name, expected in manifest.files.items():
+        if digest(folder / name) != expected:
+            raise ReleaseError(_refusal(manifest, f"{name} was changed after packaging"))
+    return manifest
+
+
+class Release:
+    """A verified release; each part is read when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = verify(folder)
+
+    @property
+    def version(self) -> str:
+        """The release's version."""
+        return self.manifest.version
+
+    @property
+    def spec(self) -> Spec:
+        """The spec it was trained by."""
+        return parse_spec(self._text("spec.json"), name=f"{self.version}/spec.json")
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of its training window."""
+        from components.data.schema import Schema
+
+        return Schema.model_validate_json(self._text("schema.json"))
+
+    @property
+    def profile(self) -> Profile:
+        """The profile of its training window: the reference of the drift checks."""
+        from components.drift.profile import Profile
+
+        return Profile.model_validate_json(self._text("profile.json"))
+
+    @property
+    def training(self) -> TrainingRecord:
+        """What was measured when it was trained."""
+        from components.model.records import TrainingRecord
+
+        return TrainingRecord.model_validate_json(self._text("training.json"))
+
+    def model(self) -> FittedModel:
+        """The fitted model, read through the allowlist."""
+        from components.model.persist import load_model
+
+        return load_model(self.folder / "model.skops", self.manifest.files["model.skops"])
+
+    def _text(self, name: str) -> str:
+        if name not in self.manifest.files:
+            raise ReleaseError(_refusal(self.manifest, f"{name} is missing"))
+        return (self.folder / name).read_text(encoding="utf-8")
+
+
+def load_release(folder: Path) -> Release:
+    """Verify a release and open it.
+
+    Raises:
+        ReleaseError: when it is missing, foreign, truncated or tampered with.
+    """
+    return Release(folder)
+
+
+def _refusal(manifest: Manifest, problem: str) -> str:
+    return (
+        f"release {manifest.version} of {manifest.model} is refused: {problem}; "
+        "roll back or package it again"
+    )
