@@ -37,7 +37,7 @@ class Store:
         except (ImportError, ValueError) as error:
             raise StoreError(f"the store {self.address!r} cannot be opened: {error}") from error
         self._root = self._root.rstrip("/")
-        self._local = "file" in _protocols(self._fs)
+        self.is_local = "file" in _protocols(self._fs)
 
     def path(self, name: str) -> str:
         """The full address of a name, as its own file system writes it."""
@@ -88,7 +88,7 @@ class Store:
     def write(self, name: str, data: bytes) -> None:
         """Write or overwrite an object in one step."""
         with self._writing(name):
-            if self._local:
+            if self.is_local:
                 os.replace(self._temporary(name, data), self.path(name))
             else:
                 self._fs.pipe_file(self.path(name), data)
@@ -100,7 +100,7 @@ class Store:
             True for the caller that wrote, False when it was there already.
         """
         with self._writing(name):
-            if self._local:
+            if self.is_local:
                 temporary = self._temporary(name, data)
                 try:
                     os.link(temporary, self.path(name))  # fails when the name is taken
@@ -130,7 +130,7 @@ class Store:
                 raise ConflictError(f"{self.url(name)} was written by somebody else; read it again")
             return
         with self._writing(name):
-            if self._local:
+            if self.is_local:
                 self._replace_local(name, data, expected)
             else:
                 self._replace_remote(name, data, expected)

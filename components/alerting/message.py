@@ -1,0 +1,74 @@
+"""What is said about a run: one line, from the run's journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from components.core.journal import Entry
+from components.core.verdict import Document
+
+Kind = Literal["nothing", "alert", "retrain", "deployed", "rejected", "failed"]
+
+# Locally a pipeline SUCCEEDED; on a cluster it is COMPLETE, or CACHED where nothing had to run.
+_SUCCESS = ("SUCCEEDED", "COMPLETE", "CACHED")
+
+
+class Message(Document):
+    """One line for people, and what kind of news it is."""
+
+    kind: Kind
+    model: str
+    window: str
+    run: str
+    text: str
+
+    @property
+    def line(self) -> str:
+        """The whole message in one line."""
+        return f"[{self.model}] {self.window}: {self.text} (run {self.run})"
+
+
+def compose(
+    model: str, window: str, run: str, state: str, error: str, entries: Sequence[Entry]
+) -> Message:
+    """Put what a run's steps said into one line.
+
+    Args:
+        model: the spec's model name.
+        window: the window, as text.
+        run: the run.
+        state: the pipeline's final state, as Kubeflow names it.
+        error: what Kubeflow says went wrong; often empty on a cluster.
+        entries: the run's journal, in the order of writing.
+
+    >>> entry = Entry(run="r", step="decide", window="w", status="none", headline="calm", at="t")
+    >>> compose("flights", "2013-04", "r", "SUCCEEDED", "", [entry]).line
+    '[flights] 2013-04: nothing to do: calm (run r)'
+    """
+    kind, text = _news(state, error, {entry.step: entry for entry in entries})
+    return Message(kind=kind, model=model, window=window, run=run, text=text)
+
+
+def _news(state: str, error: str, said: dict[str, Entry]) -> tuple[Kind, str]:
+    failed = [entry for entry in said.values() if entry.status == "failed"]
+    if failed:
+        return "failed", f"{failed[0].step} failed: {failed[0].headline}"
+    if state not in _SUCCESS:
+        stuck = [entry.step for entry in said.values() if entry.status == "running"]
+        where = f"{stuck[-1]} did not end" if stuck else f"the run ended as {state}"
+        return "failed", f"{where}{f': {error}' if error else ''}"
+    if deployed := said.get("deploy"):
+        return "deployed", f"deployed {deployed.headline}{_because(said)}"
+    if evaluated := said.get("evaluate"):
+        return "rejected", f"challenger rejected: {evaluated.headline}{_because(said)}"
+    if decided := said.get("decide"):
+        if decided.status == "none":
+            return "nothing", f"nothing to do: {decided.headline}"
+        return ("alert", f"alert: {decided.headline}")
+    return "nothing", "the run ended"
+
+
+def _because(said: dict[str, Entry]) -> str:
+    decided = said.get("decide")
+    return f", retrained because {decided.headline}" if decided else ""
