@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError
+from components.data.records import features_table
 from components.spec.model import Columns
 
 
@@ -54,38 +55,4 @@ def features_from_records(records: Sequence[Mapping[str, Any]], columns: Columns
     Raises:
         DataError: naming the column and the row, when a value cannot be one of that column's.
     """
-    arrays = {}
-    for name in columns.numeric:
-        arrays[name] = pa.array([_number(r, name, i) for i, r in enumerate(records)], pa.float64())
-    for name in columns.categorical:
-        arrays[name] = pa.array([_text(r, name, i) for i, r in enumerate(records)], pa.string())
-    return features_frame(pa.table(arrays), columns)
-
-
-def _number(record: Mapping[str, Any], name: str, row: int) -> float | None:
-    value = _value(record, name, row)
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return None if value is None else float(value)
-    if isinstance(value, bool):
-        return float(value)
-    raise DataError(f"row {row}: {name} must be a number, not {value!r:.40}")
-
-
-def _text(record: Mapping[str, Any], name: str, row: int) -> str | None:
-    value = _value(record, name, row)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None or isinstance(value, str | int):
-        return None if value is None else str(value)
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    raise DataError(f"row {row}: {name} must be a text, not {value!r:.40}")
-
-
-def _value(record: Mapping[str, Any], name: str, row: int) -> Any:
-    try:
-        return record[name]
-    except KeyError:
-        raise DataError(
-            f"row {row}: column {name} is missing; send null if it is unknown"
-        ) from None
+    return features_frame(features_table(records, columns), columns)
