@@ -1,0 +1,126 @@
+"""What training and evaluation measured, as JSON documents; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.core.verdict import Document
+
+# A target's own value: what the source holds and what the server answers.
+Label = bool | int | str
+Bounds = tuple[float, float]
+
+MISSING = "(missing)"
+"""How a slice of the rows without a value is called."""
+
+
+class SliceScore(Document):
+    """The metric on the rows that share one value of a categorical column.
+
+    `score` is None where there are too few rows, or where the metric is not defined on them.
+    """
+
+    column: str
+    value: str
+    rows: int
+    score: float | None = None
+    interval: Bounds | None = None
+
+
+class RocPoint(Document):
+    """One point of the ROC curve: positive is what scores at least `threshold`."""
+
+    false_positive_rate: float
+    true_positive_rate: float
+    threshold: float
+
+
+class TrainingRecord(Document):
+    """What one training run did and measured; equal inputs give an equal record.
+
+    Windows are text, half-open. `rows` counts the labelled rows: `fit_rows` and `holdout_rows`
+    together. Everything measured is measured on the holdout, the latest rows, which the model
+    never saw. `baseline` is what a constant answer would be by the fit rows: the classes' shares
+    in class order, or the target's mean. `confusion` has a row for each true class and a column
+    for each predicted one. `importances` are by permutation, in shares of their sum. `remarks` are
+    the warnings of the estimator while it was fitted.
+    """
+
+    estimator: str
+    task: Literal["binary", "multiclass", "regression"]
+    classes: list[Label] = Field(default_factory=list)
+    window: str
+    fit_window: str
+    holdout_window: str
+    rows: int
+    fit_rows: int
+    holdout_rows: int
+    unlabelled_rows: int
+    metric: str
+    score: float
+    interval: Bounds
+    confidence: float
+    metrics: dict[str, float]
+    slices: list[SliceScore]
+    baseline: list[float]
+    confusion: list[list[int]] = Field(default_factory=list)
+    roc: list[RocPoint] = Field(default_factory=list)
+    importances: dict[str, float]
+    remarks: list[str] = Field(default_factory=list)
+    fingerprint: str
+    model_sha256: str
+    libraries: dict[str, str]
+    seed: int
+
+
+class SliceComparison(Document):
+    """Champion and challenger on one slice; `difference` above zero: the challenger is better.
+
+    `verdict` is `worse` only when the whole interval lies below minus the gate's slice margin;
+    `not judged` comes with the reason in `note`.
+    """
+
+    column: str
+    value: str
+    rows: int
+    verdict: Literal["fine", "worse", "not judged"]
+    champion_score: float | None = None
+    challenger_score: float | None = None
+    difference: float | None = None
+    interval: Bounds | None = None
+    note: str = ""
+
+
+class Evaluation(Document):
+    """The gate's verdict on a challenger, with every reason.
+
+    `difference` and `interval` are in the metric's unit and above zero where the challenger is
+    better, whatever the metric's direction. `against` says what it was compared with: the
+    champion, or the constant answer of the fit rows where there is no champion yet. `champion` and
+    `challenger` are the sha256 of the model files. The scores are None where nothing could be
+    compared; the reasons say why.
+    """
+
+    verdict: Literal["accept", "reject"]
+    reasons: list[str]
+    against: Literal["champion", "baseline"]
+    champion: str | None
+    challenger: str
+    window: str
+    rows: int
+    metric: str
+    champion_score: float | None = None
+    challenger_score: float | None = None
+    difference: float | None = None
+    interval: Bounds | None = None
+    confidence: float
+    champion_metrics: dict[str, float] = Field(default_factory=dict)
+    challenger_metrics: dict[str, float] = Field(default_factory=dict)
+    slices: list[SliceComparison] = Field(default_factory=list)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the challenger may go on."""
+        return self.verdict == "accept"
