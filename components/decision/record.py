@@ -121,7 +121,8 @@ def _create(
     )
     if store.create(name, decision.model_dump_json(indent=2).encode()):
         return decision
-    if slot is not None:
+    winner = Decision.model_validate_json(store.read(name))
+    if slot is not None and winner.action != "retrain":
         store.delete(slot)
     return None
 

@@ -65,6 +65,23 @@ def seal(folder: Path, model: str, version: str, lineage: dict[str, str]) -> Man
     return manifest
 
 
+def content_version(folder: Path, end: str) -> str:
+    """A version made from the content, so that equal versions are equal releases.
+
+    Args:
+        folder: the release's files.
+        end: the end of the training window, so that versions sort by what they know.
+
+    >>> folder = getfixture("tmp_path")
+    >>> _ = (folder / "card.md").write_text("# flights")
+    >>> content_version(folder, "2013-04-01")
+    '2013-04-01-8a8fc4ec'
+    """
+    names = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    content = "".join(f"{path.name} {digest(path)}\n" for path in names)
+    return f"{end.replace(':', '')}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest as it stands, its files not looked at.
 

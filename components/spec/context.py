@@ -6,12 +6,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from components.core.errors import UsageError
 from components.core.journal import Journal, Say
 from components.core.storage import Store
 from components.core.window import Window, parse_duration, parse_time
 from components.spec.load import parse_spec
 from components.spec.model import Spec
+
+# Kubeflow loses empty strings on their way into nested pipelines, so "not given" has a word.
+AUTO = "auto"
+NOW = "now"
 
 
 @dataclass(frozen=True)
@@ -34,30 +37,31 @@ class Context:
         return self.journal.step(name, str(self.window))
 
 
-def open_context(spec: str, store: str, run: str, start: str, end: str, as_of: str = "") -> Context:
+def open_context(
+    spec: str, store: str, run: str, start: str, end: str, as_of: str = NOW
+) -> Context:
     """Parse what a pipeline passes to its steps.
 
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        run: `name|job id`: the name if the run was given one, else Kubeflow's job id counts.
-        start: the window's start; empty for the spec's `training.history` before the end.
+        run: `name|job id`; the job id counts where the name is `auto`.
+        start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
-        as_of: labels that arrive after this time are not known yet; empty for the present.
+        as_of: labels that arrive after this time are not known yet; `now` for the present.
 
     Raises:
         UsageError: when one of them cannot be read.
     """
     parsed = parse_spec(spec)
-    if not end:
-        raise UsageError("the run has no window; pass --window START..END")
     last = parse_time(end)
-    first = parse_time(start) if start else last - parse_duration(parsed.training.history)
+    history = parse_duration(parsed.training.history)
+    first = last - history if start == AUTO else parse_time(start)
     name, _, job = run.partition("|")
     return Context(
         spec=parsed,
         store=Store(store),
-        run=name or job.partition("|")[0],
+        run=job.partition("|")[0] if name == AUTO else name,
         window=Window(first, last),
-        as_of=parse_time(as_of) if as_of else datetime.now(UTC),
+        as_of=datetime.now(UTC) if as_of == NOW else parse_time(as_of),
     )

@@ -1,0 +1,40 @@
+"""Step: hold a window against the champion's schema."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def check_schema(
+    spec: str,
+    store: str,
+    run: str,
+    start: str,
+    end: str,
+    purpose: str,
+    data: dsl.Input[dsl.Dataset],
+    verdict: dsl.Output[dsl.Artifact],
+) -> str:
+    """Find what differs from the schema that the champion was trained on.
+
+    Args:
+        spec: the spec as JSON.
+        store: the store's address.
+        run: the run's name and job id.
+        start: the window's start.
+        end: the window's end, excluded.
+        purpose: `training` fails on a blocked window; `monitoring` only says so.
+        data: the window's rows.
+        verdict: the verdict as JSON.
+
+    Returns:
+        The verdict's status.
+    """
+    from components.spec.context import open_context
+    from components.steps.checks import schema_step
+
+    context = open_context(spec, store, run, start, end)
+    found = schema_step(context, purpose, data.path, verdict.path)
+    verdict.metadata.update(status=found.status, headline=found.headline)
+    return found.status

@@ -1,0 +1,63 @@
+"""From a candidate and its proofs to a release."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+from components.core.errors import ReleaseError
+from components.core.window import Window, format_time
+from components.model.card import model_card
+from components.model.records import Evaluation
+from components.release.package import Manifest, content_version, load_release, seal
+
+
+class Proof(Protocol):
+    """What a serving proof tells; the proof itself belongs to the serving package."""
+
+    @property
+    def passed(self) -> bool: ...
+    @property
+    def model_sha256(self) -> str: ...
+    def model_dump_json(self, *, indent: int | None = None) -> str: ...
+
+
+def package_release(
+    candidate: Path, evaluation: Evaluation, proof: Proof, folder: Path, *, run: str, reason: str
+) -> Manifest:
+    """Make a release's folder from a candidate, if both proofs speak for this very model.
+
+    Args:
+        candidate: the sealed folder from training.
+        evaluation: the gate's verdict.
+        proof: the serving proof.
+        folder: where the release goes; must not exist.
+        run: the run that deploys.
+        reason: why the candidate was trained.
+
+    Raises:
+        ReleaseError: when a proof is negative, or speaks of another model.
+    """
+    trained = load_release(candidate)
+    sha256 = trained.manifest.files["model.skops"]
+    if evaluation.verdict != "accept":
+        raise ReleaseError(
+            f"the gate rejected this candidate: {evaluation.reasons[0]}; it is not deployed"
+        )
+    if not proof.passed:
+        raise ReleaseError("the serving proof of this candidate failed; it is not deployed")
+    for name, judged in (("gate", evaluation.challenger), ("serving proof", proof.model_sha256)):
+        if judged != sha256:
+            raise ReleaseError(
+                f"the {name} judged model {judged[:8]}, not this candidate's {sha256[:8]}; "
+                "run the training pipeline again"
+            )
+    shutil.copytree(candidate, folder)
+    (folder / "evaluation.json").write_text(evaluation.model_dump_json(indent=2), encoding="utf-8")
+    (folder / "serving.json").write_text(proof.model_dump_json(indent=2), encoding="utf-8")
+    lineage = {**trained.manifest.lineage, "run": run, "reason": reason}
+    card = model_card(trained.spec, trained.training, evaluation, lineage)
+    (folder / "card.md").write_text(card, encoding="utf-8")
+    end = format_time(Window.parse(trained.training.window).end)
+    return seal(folder, trained.manifest.model, content_version(folder, end), lineage)

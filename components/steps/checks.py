@@ -1,0 +1,115 @@
+"""The four checks of a window; each verdict goes to its artifact and into the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.core.errors import BlockedError
+from components.core.verdict import Verdict
+from components.release.local import LocalTarget
+from components.spec.context import Context
+
+
+def schema_step(context: Context, purpose: str, data: str, destination: str) -> Verdict:
+    """Check a window against the champion's schema, or against the spec where there is none.
+
+    Raises:
+        BlockedError: when a window that is meant for training must not be trained on.
+    """
+    from components.data.schema import check_schema
+
+    with context.step(f"check_schema_{purpose}") as say:
+        champion = LocalTarget(context.store, context.spec.model).champion()
+        verdict = check_schema(
+            Path(data),
+            context.spec,
+            context.window,
+            champion.schema if champion else None,
+            champion.version if champion else "",
+        )
+        _keep(context, verdict, destination, name=f"schema_{purpose}")
+        if verdict.status == "blocked" and purpose == "training":
+            reasons = "; ".join(finding.message for finding in verdict.at_least("blocked"))
+            raise BlockedError(
+                f"the window {context.window} is not fit for training: {reasons}; "
+                "mend the source or choose another window"
+            )
+        say(verdict.status, verdict.headline)
+    return verdict
+
+
+def drift_step(
+    context: Context, data: str, predictions: str, destination: str, report: str
+) -> Verdict:
+    """Check a window's distributions, and draw the report."""
+    from components.drift.check import check_drift, profile_window
+    from components.drift.report import write_report
+
+    with context.step("check_drift") as say:
+        champion = LocalTarget(context.store, context.spec.model).require_champion()
+        reference = champion.profile
+        verdict = check_drift(
+            profile_window(Path(data), Path(predictions), context.spec, reference),
+            reference,
+            context.spec,
+            context.window,
+            champion.version,
+            importances=champion.training.importances,
+        )
+        _keep(context, verdict, destination)
+        write_report(
+            champion.folder / "sample.parquet",
+            Path(data),
+            Path(predictions),
+            verdict,
+            context.spec,
+            Path(report),
+        )
+        context.store.write(_name(context, "drift.html"), Path(report).read_bytes())
+        say(verdict.status, verdict.headline)
+    return verdict
+
+
+def skew_step(context: Context, data: str, predictions: str, destination: str) -> Verdict:
+    """Check what the server was asked against what training would have seen."""
+    from components.drift.skew import check_skew
+
+    with context.step("check_skew") as say:
+        champion = LocalTarget(context.store, context.spec.model).require_champion()
+        verdict = check_skew(
+            Path(data), Path(predictions), context.spec, context.window, champion.version
+        )
+        _keep(context, verdict, destination)
+        say(verdict.status, verdict.headline)
+    return verdict
+
+
+def performance_step(context: Context, data: str, predictions: str, destination: str) -> Verdict:
+    """Check the champion's quality on the labels that have arrived."""
+    from components.model.performance import check_performance
+
+    with context.step("check_performance") as say:
+        champion = LocalTarget(context.store, context.spec.model).require_champion()
+        verdict = check_performance(
+            context.spec,
+            Path(data),
+            Path(predictions),
+            champion.training,
+            context.window,
+            champion.version,
+            champion.model,
+        )
+        _keep(context, verdict, destination)
+        say(verdict.status, verdict.headline)
+    return verdict
+
+
+def _keep(context: Context, verdict: Verdict, destination: str, name: str = "") -> None:
+    text = verdict.model_dump_json(indent=2).encode()
+    Path(destination).parent.mkdir(parents=True, exist_ok=True)
+    Path(destination).write_bytes(text)
+    context.store.write(_name(context, f"{name or verdict.check}.json"), text)
+
+
+def _name(context: Context, file: str) -> str:
+    return f"{context.spec.model}/checks/{context.window.key}/{file}"

@@ -1,0 +1,52 @@
+"""Package a proven candidate and make it the champion."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from components.model.records import Evaluation
+from components.release.local import LocalTarget
+from components.release.promote import package_release
+from components.serving.proof import ServingProof
+from components.spec.context import Context
+
+
+def deploy_step(context: Context, candidate: str, evaluation: str, proof: str, card: str) -> str:
+    """Package, publish, and switch the pointer.
+
+    Args:
+        context: the step's surroundings.
+        candidate: the candidate's folder.
+        evaluation: the gate's verdict, as a file.
+        proof: the serving proof, as a file.
+        card: where the model card goes.
+
+    Returns:
+        The version that is deployed now.
+
+    Raises:
+        ReleaseError: when a proof is missing, negative, or speaks of another model.
+        ConflictError: when the champion changed since the evaluation.
+    """
+    with context.step("deploy") as say, tempfile.TemporaryDirectory() as scratch:
+        judged = Evaluation.model_validate_json(Path(evaluation).read_bytes())
+        served = ServingProof.model_validate_json(Path(proof).read_bytes())
+        decided = context.journal.read("decide")
+        reason = decided.headline if decided else "asked for by hand"
+        folder = Path(scratch) / "release"
+        manifest = package_release(
+            Path(candidate), judged, served, folder, run=context.run, reason=reason
+        )
+        target = LocalTarget(context.store, context.spec.model)
+        target.releases.publish(folder)
+        target.deploy(
+            manifest.version,
+            expected=judged.champion_version or None,
+            run=context.run,
+            reason=reason,
+        )
+        Path(card).parent.mkdir(parents=True, exist_ok=True)
+        Path(card).write_bytes((folder / "card.md").read_bytes())
+        say("ok", manifest.version)
+    return manifest.version

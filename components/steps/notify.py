@@ -1,0 +1,33 @@
+"""Say how a run ended."""
+
+from __future__ import annotations
+
+import os
+
+from components.alerting.message import compose
+from components.alerting.send import send
+from components.spec.context import Context
+
+
+def notify_step(context: Context, state: str, error: str) -> str:
+    """Print one line, and send it where the spec says.
+
+    Args:
+        context: the step's surroundings.
+        state: the pipeline's final state.
+        error: what Kubeflow says went wrong; empty where it does not say.
+
+    Returns:
+        The line.
+    """
+    entries = context.journal.entries()
+    message = compose(context.spec.model, str(context.window), context.run, state, error, entries)
+    print(message.line, flush=True)
+    with context.step("notify") as say:
+        problems = []
+        if message.kind in context.spec.alerts.on:
+            problems = send(message, context.spec.alerts.to, os.environ)
+        for problem in problems:
+            print(problem, flush=True)
+        say("warn" if problems else message.kind, "; ".join([message.text, *problems]))
+    return message.line

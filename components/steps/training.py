@@ -1,0 +1,75 @@
+"""Train a candidate and prove it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.core.errors import ServingError
+from components.release.local import LocalTarget
+from components.release.package import digest, seal
+from components.spec.context import Context
+
+if TYPE_CHECKING:
+    from components.model.records import Evaluation, TrainingRecord
+    from components.serving.proof import ServingProof
+
+
+def train_step(context: Context, data: str, candidate: str) -> TrainingRecord:
+    """Fit a candidate and seal its folder."""
+    from components.model.train import train_candidate
+
+    with context.step("train") as say:
+        folder = Path(candidate)
+        record = train_candidate(context.spec, Path(data), folder)
+        lineage = {
+            "run": context.run,
+            "window": str(context.window),
+            "fingerprint": record.fingerprint,
+        }
+        version = f"candidate-{digest(folder / 'model.skops')[:8]}"
+        seal(folder, context.spec.model, version, lineage)
+        say("ok", f"{record.metric} {record.score:.4f} on {record.holdout_rows:,} held-out rows")
+    return record
+
+
+def evaluate_step(context: Context, data: str, candidate: str, destination: str) -> Evaluation:
+    """Compare the candidate with the champion on rows that neither has seen."""
+    from components.model.evaluate import evaluate_candidate
+
+    with context.step("evaluate") as say:
+        champion = LocalTarget(context.store, context.spec.model).champion()
+        evaluation = evaluate_candidate(
+            context.spec, Path(data), Path(candidate), champion.folder if champion else None
+        )
+        evaluation = evaluation.model_copy(
+            update={"champion_version": champion.version if champion else ""}
+        )
+        _write(destination, evaluation.model_dump_json(indent=2))
+        say(evaluation.verdict, evaluation.reasons[0])
+    return evaluation
+
+
+def validate_step(context: Context, data: str, candidate: str, destination: str) -> ServingProof:
+    """Compare the answers of a real server with the model's own.
+
+    Raises:
+        ServingError: when they differ, or the server does not start.
+    """
+    from components.serving.proof import prove_candidate
+
+    with context.step("validate_serving") as say:
+        proof = prove_candidate(context.spec, Path(data), Path(candidate))
+        _write(destination, proof.model_dump_json(indent=2))
+        if not proof.passed:
+            raise ServingError(
+                "the candidate must not be deployed, its server does not answer as the model "
+                f"does: {'; '.join(proof.differences[:3])}"
+            )
+        say("ok", f"{proof.rows:,} rows answered by the server as by the model")
+    return proof
+
+
+def _write(destination: str, text: str) -> None:
+    Path(destination).parent.mkdir(parents=True, exist_ok=True)
+    Path(destination).write_text(text, encoding="utf-8")

@@ -1,0 +1,241 @@
+"""The command line: it reads flags, forwards, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+from components.core.errors import DriftlineError, UsageError
+from pipelines.console import Console
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from components.core.storage import Store
+
+app = typer.Typer(
+    name="driftline",
+    help="Drift-aware continuous training on Kubeflow Pipelines.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+releases = typer.Typer(help="What is deployed, what was, and back again.", no_args_is_help=True)
+app.add_typer(releases, name="releases")
+
+Spec = Annotated[str, typer.Option(help="The spec that describes the model.")]
+StoreOption = Annotated[str, typer.Option(help="The store: a folder or any fsspec address.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def _settings() -> Settings:
+    return Settings.read(os.environ)
+
+
+@app.command()
+def run(
+    pipeline: Annotated[str, typer.Argument(help="training or monitoring")],
+    window: Annotated[
+        str, typer.Option(help="START..END of event time, END excluded; or a month like 2013-04.")
+    ],
+    spec: Spec = "",
+    store: StoreOption = "",
+    as_of: Annotated[
+        str, typer.Option(help="Use only labels that had arrived by this time.")
+    ] = "now",
+    name: Annotated[str, typer.Option(help="The run's name; the same name carries on.")] = "",
+    target: Annotated[str, typer.Option(help="Where to run: local.")] = "local",
+    as_json: Json = False,
+) -> None:
+    """Run a pipeline.
+
+    Example: driftline run training --window 2013-01..2013-04
+    """
+    from components.core.window import Window, parse_time
+    from components.spec.load import load_spec
+    from pipelines.compile import PIPELINES
+    from pipelines.runs import RunRequest, run_here
+
+    if target != "local":
+        raise UsageError(f"--target {target!r} is not known; this version runs on: local")
+    if pipeline not in PIPELINES:
+        raise UsageError(f"there is no pipeline {pipeline!r}; choose {' or '.join(PIPELINES)}")
+    if as_of != "now":
+        parse_time(as_of)
+    request = RunRequest(
+        pipeline=pipeline,
+        spec=load_spec(spec or _settings().spec),
+        store=store or _settings().store,
+        window=Window.parse(window),
+        as_of=as_of,
+        name=name,
+    )
+    console = Console(quiet=as_json)
+    with console.task(f"{pipeline} {request.window}") as update:
+        result = run_here(request, lambda task, state: update(task) if state == "begin" else None)
+    if as_json:
+        console.say(json.dumps(result.document(), indent=2))
+        return
+    for entry in result.entries:
+        if entry.step != "notify":
+            console.say(f"{entry.step:<20} {entry.status:<8} {entry.headline}")
+    console.say(result.line)
+
+
+@app.command("compile")
+def compile_command(
+    pipeline: Annotated[str, typer.Argument(help="training or monitoring; both by default")] = "",
+    output: Annotated[Path, typer.Option(help="The folder for the YAML.")] = Path("compiled"),
+    image: Annotated[str, typer.Option(help="The image for every step.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Write the pipelines' IR YAML; no cluster is needed.
+
+    Example: driftline compile training --output compiled
+    """
+    from pipelines.compile import PIPELINES, compile_pipelines
+
+    names = [pipeline] if pipeline else list(PIPELINES)
+    files = compile_pipelines(names, output, image or _settings().image)
+    console = Console()
+    if as_json:
+        console.say(json.dumps({"files": [str(file) for file in files]}))
+        return
+    for file in files:
+        console.say(str(file))
+
+
+@app.command()
+def demo(
+    months: Annotated[int, typer.Option(min=1, max=9, help="How many months to watch.")] = 3,
+    store: StoreOption = ".driftline/demo",
+    spec: Spec = "",
+    fresh: Annotated[bool, typer.Option(help="Forget what earlier starts did.")] = False,
+) -> None:
+    """Train on real flights, deploy, then watch month after month.
+
+    Example: driftline demo --months 3
+    """
+    from pipelines.demo import play
+
+    play(spec or _settings().spec, store, months, fresh=fresh, console=Console())
+
+
+@app.command()
+def serve(
+    spec: Spec = "",
+    store: StoreOption = "",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+) -> None:
+    """Serve the champion, and log its predictions into the store.
+
+    Example: driftline serve --port 8080
+    """
+    from components.core.storage import Store
+    from components.release.local import LocalTarget
+    from components.serving.server import serve as serve_folder
+    from components.spec.load import load_spec
+
+    place = Store(store or _settings().store)
+    model = load_spec(spec or _settings().spec).model
+    champion = LocalTarget(place, model).require_champion()
+    serve_folder(champion.folder, host=host, port=port, log_store=place)
+
+
+@releases.command("list")
+def list_releases(spec: Spec = "", store: StoreOption = "", as_json: Json = False) -> None:
+    """List every release, and which one is the champion.
+
+    Example: driftline releases list --store .driftline/demo
+    """
+    from pipelines.history import list_rows
+
+    _print_rows(list_rows(*_place(spec, store)), as_json)
+
+
+@releases.command("show")
+def show_release(
+    version: Annotated[str, typer.Argument(help="A release; the champion by default.")] = "",
+    spec: Spec = "",
+    store: StoreOption = "",
+    as_json: Json = False,
+) -> None:
+    """Show a release's model card.
+
+    Example: driftline releases show
+    """
+    from pipelines.history import show
+
+    release = show(*_place(spec, store), version)
+    console = Console()
+    if as_json:
+        console.say(release.manifest.model_dump_json(indent=2))
+        return
+    console.say((release.folder / "card.md").read_text(encoding="utf-8"))
+
+
+@releases.command()
+def rollback(
+    to: Annotated[str, typer.Option(help="A release; by default the one before.")] = "",
+    reason: Annotated[str, typer.Option(help="Kept in the history.")] = "asked for by hand",
+    spec: Spec = "",
+    store: StoreOption = "",
+    as_json: Json = False,
+) -> None:
+    """Serve an earlier release again.
+
+    Example: driftline releases rollback --reason "complaints from Denver"
+    """
+    from components.release.local import LocalTarget
+
+    target = LocalTarget(*_place(spec, store))
+    before = target.current()
+    after = target.rollback(to or None, run="command line", reason=reason)
+    if as_json:
+        Console().say(after.model_dump_json(indent=2))
+        return
+    Console().say(f"{after.version} serves again, instead of {before.version if before else '-'}")
+
+
+def _place(spec: str, store: str) -> tuple[Store, str]:
+    from components.core.storage import Store
+    from components.spec.load import load_spec
+
+    return Store(store or _settings().store), load_spec(spec or _settings().spec).model
+
+
+def _print_rows(rows: list[dict[str, str]], as_json: bool) -> None:
+    console = Console()
+    if as_json:
+        console.say(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        console.say("no releases yet; train one with 'driftline run training'")
+        return
+    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]}
+    for row in [{key: key for key in widths}, *rows]:
+        console.say("  ".join(f"{row[key]:<{width}}" for key, width in widths.items()).rstrip())
+
+
+def main() -> None:
+    """Run the command line; the exit code is 0 for done, 1 for a failure, 2 for wrong usage."""
+    try:
+        app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted; the same command carries on", file=sys.stderr)
+        sys.exit(130)
+    except UsageError as error:
+        print(f"driftline: {error}", file=sys.stderr)
+        sys.exit(2)
+    except DriftlineError as error:
+        print(f"driftline: {error}", file=sys.stderr)
+        sys.exit(1)

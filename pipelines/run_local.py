@@ -1,0 +1,102 @@
+"""Run a pipeline on this machine through `kfp.local`, with its noise in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from components.core.errors import DriftlineError
+from components.core.journal import Entry, Journal
+from components.core.storage import Store
+from pipelines.compile import load_pipeline
+
+Progress = Callable[[str, str], None]
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_BEGIN = re.compile(r"Executing task '([^']+)'")
+_END = re.compile(r"Task '([^']+)' finished with status (\w+)")
+
+
+class RunFailedError(DriftlineError):
+    """A step of a local run failed; the message is the step's own."""
+
+
+def run_local(
+    name: str,
+    parameters: Mapping[str, str],
+    model: str,
+    folder: Path,
+    progress: Progress,
+) -> list[Entry]:
+    """Run a pipeline here and wait for it.
+
+    Args:
+        name: the pipeline.
+        parameters: the pipeline's parameters; `store` and `run` among them.
+        model: the spec's model name.
+        folder: where the artifacts of this run and its log go.
+        progress: told `(task, "begin" | "SUCCESS" | "FAILURE")`.
+
+    Returns:
+        What the run's steps said, in order.
+
+    Raises:
+        RunFailedError: naming the step, its reason, and the log.
+    """
+    from kfp import local
+
+    pipeline = load_pipeline(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "log.txt"
+    journal = Journal(Store(parameters["store"]), model, parameters["run"])
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "artifacts"))
+    with (
+        log.open("a", encoding="utf-8", errors="replace") as file,
+        contextlib.redirect_stdout(_Listener(file, progress)),
+        warnings.catch_warnings(),
+    ):
+        # The steps' image is not used here; KFP warns that its name does not say "python".
+        warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
+        try:
+            pipeline(**parameters)
+        except RuntimeError as error:
+            raise RunFailedError(_why(journal, error, log)) from error
+    return journal.entries()
+
+
+def _why(journal: Journal, error: RuntimeError, log: Path) -> str:
+    failed = [entry for entry in journal.entries() if entry.status == "failed"]
+    if failed:
+        return f"{failed[0].step}: {failed[0].headline} (log: {log})"
+    return f"{_COLOUR.sub('', str(error))} The log says more: {log}"
+
+
+class _Listener(io.TextIOBase):
+    """Writes KFP's log to a file and picks the beginnings and ends of tasks out of it."""
+
+    def __init__(self, file: TextIO, progress: Progress) -> None:
+        self._file = file
+        self._progress = progress
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        clean = _COLOUR.sub("", text)
+        self._file.write(clean)
+        *lines, self._line = (self._line + clean).split("\n")
+        for line in lines:
+            if match := _BEGIN.search(line):
+                self._progress(match[1], "begin")
+            elif match := _END.search(line):
+                self._progress(match[1], match[2])
+        return len(text)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def isatty(self) -> bool:
+        return False

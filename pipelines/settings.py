@@ -1,0 +1,44 @@
+"""The settings of a workplace; the environment is read when asked, never at import."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from components.core.errors import UsageError
+
+_PREFIX = "DRIFTLINE_"
+# Read by the scripts before Python runs.
+_FOR_SCRIPTS = {"DRIFTLINE_VENV"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a command falls back to where a flag does not say otherwise.
+
+    Each is set by `DRIFTLINE_` and its name: `DRIFTLINE_STORE=s3://bucket/driftline`.
+    """
+
+    store: str = ".driftline"
+    spec: str = str(Path(__file__).parent / "specs" / "flights.yaml")
+    image: str = ""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """Take the settings from an environment.
+
+        Raises:
+            UsageError: for a `DRIFTLINE_` variable that does not exist.
+
+        >>> Settings.read({"DRIFTLINE_STORE": "s3://bucket/x"}).store
+        's3://bucket/x'
+        """
+        names = {f"{_PREFIX}{field.name.upper()}": field.name for field in fields(cls)}
+        given = {key for key in environment if key.startswith(_PREFIX)} - _FOR_SCRIPTS
+        if unknown := sorted(given - names.keys()):
+            close = difflib.get_close_matches(unknown[0], names, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+            raise UsageError(f"the variable {unknown[0]} is not a setting; {hint}")
+        return cls(**{names[key]: environment[key] for key in given})

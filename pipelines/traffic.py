@@ -1,0 +1,58 @@
+"""Replay a window's rows as requests to the real model server, so that it logs predictions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from components.core.storage import Store
+from components.core.window import Window
+from components.release.package import Release
+from components.spec.model import Spec
+
+BATCH = 500
+
+
+def replay_traffic(
+    spec: Spec,
+    store: Store,
+    release: Release,
+    window: Window,
+    progress: Callable[[int, int], None],
+) -> int:
+    """Send every row of a window to a server with that release, in event-time order.
+
+    Args:
+        spec: the spec; its source is read.
+        store: where the server logs its predictions.
+        release: what to serve.
+        window: the rows to send.
+        progress: told `(rows sent, rows in all)`.
+
+    Returns:
+        The number of rows sent.
+
+    Raises:
+        DataError: when the source has no rows in the window.
+        ServingError: when the server does not start or refuses rows.
+    """
+    import pyarrow.compute as pc
+
+    from components.data.frame import read_rows
+    from components.data.ingest import ingest_window
+    from components.serving.server import RunningServer
+
+    columns = [spec.columns.id, spec.columns.time, *spec.columns.features]
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "rows.parquet"
+        ingest_window(spec, window, datetime.now(UTC), path)
+        rows = read_rows(path, columns).sort_by([(spec.columns.time, "ascending")])
+    stamp = pc.strftime(rows.column(spec.columns.time), format="%Y-%m-%dT%H:%M:%SZ")
+    rows = rows.set_column(1, spec.columns.time, stamp)
+    with RunningServer(release.folder, log_store=store) as server, server.client() as client:
+        for start in range(0, rows.num_rows, BATCH):
+            client.predict(rows.slice(start, BATCH).to_pylist())
+            progress(min(start + BATCH, rows.num_rows), rows.num_rows)
+    return int(rows.num_rows)
