@@ -6,10 +6,10 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from components.core.errors import DriftlineError, UsageError
 from pipelines.console import Console
@@ -18,8 +18,24 @@ from pipelines.settings import Settings
 if TYPE_CHECKING:
     from components.core.storage import Store
 
+
+class _Commands(TyperGroup):
+    """Turns an error that a user can mend into one line and an exit code."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # typer's own Context
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("driftline: interrupted; the same command carries on", file=sys.stderr)
+            sys.exit(130)
+        except DriftlineError as error:
+            print(f"driftline: {error}", file=sys.stderr)
+            sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
 app = typer.Typer(
     name="driftline",
+    cls=_Commands,
     help="Drift-aware continuous training on Kubeflow Pipelines.",
     no_args_is_help=True,
     add_completion=False,
@@ -225,17 +241,4 @@ def _print_rows(rows: list[dict[str, str]], as_json: bool) -> None:
 
 def main() -> None:
     """Run the command line; the exit code is 0 for done, 1 for a failure, 2 for wrong usage."""
-    try:
-        app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        print("interrupted; the same command carries on", file=sys.stderr)
-        sys.exit(130)
-    except UsageError as error:
-        print(f"driftline: {error}", file=sys.stderr)
-        sys.exit(2)
-    except DriftlineError as error:
-        print(f"driftline: {error}", file=sys.stderr)
-        sys.exit(1)
+    app()

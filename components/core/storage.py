@@ -33,7 +33,7 @@ class Store:
 
         self.address = str(address).rstrip("/") or "/"
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(self.address)
+            self._fs, self._root = fsspec.core.url_to_fs(self.address, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise StoreError(f"the store {self.address!r} cannot be opened: {error}") from error
         self._root = self._root.rstrip("/")
@@ -49,7 +49,6 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Whether there is an object or a folder of that name."""
-        self._fs.invalidate_cache()
         return bool(self._fs.exists(self.path(name)))
 
     def read(self, name: str) -> bytes:
@@ -67,17 +66,20 @@ class Store:
 
     def names(self, prefix: str) -> list[str]:
         """The names of all objects below a folder, sorted; empty when the folder is not there."""
-        self._fs.invalidate_cache()
         try:
             found = self._fs.find(self.path(prefix))
         except FileNotFoundError:
             return []
         cut = len(self._root) + 1
-        return sorted(str(path)[cut:] for path in found if not _is_temporary(str(path)))
+        below = f"{self.path(prefix)}/"  # s3fs may name the folder itself among its contents
+        return sorted(
+            str(path)[cut:]
+            for path in found
+            if str(path).startswith(below) and not _is_temporary(str(path))
+        )
 
     def children(self, prefix: str) -> list[str]:
         """The names directly below a folder, without the folder's own name, sorted."""
-        self._fs.invalidate_cache()
         try:
             found = self._fs.ls(self.path(prefix), detail=False)
         except FileNotFoundError:
@@ -150,7 +152,6 @@ class Store:
             os.replace(self._temporary(name, data), self.path(name))
 
     def _replace_remote(self, name: str, data: bytes, expected: bytes) -> None:
-        self._fs.invalidate_cache()
         try:
             tag = self._fs.info(self.path(name))["ETag"]
             if self.read(name) != expected:

@@ -89,10 +89,7 @@ def decide(
 
 def retrainings(store: Store, model: str) -> list[Retraining]:
     """The ledger: every retraining that was decided, oldest first."""
-    return [
-        Retraining.model_validate_json(store.read(name))
-        for name in store.names(f"{model}/retrainings")
-    ]
+    return list(_ledger(store, model).values())
 
 
 def _create(
@@ -136,24 +133,27 @@ def _advise(
     two windows at the same moment cannot both spend the last retraining of the budget.
     """
     while True:
-        ledger = retrainings(store, spec.model)
+        ledger = _ledger(store, spec.model)
         # A retraining that this very window was granted before is not a second one.
         past = [
             each
-            for each in ledger
+            for each in ledger.values()
             if (each.champion, each.window) != (entry.champion, entry.window)
         ]
         advice = advise(verdicts, spec.policy, window, past)
         if advice.action != "retrain" or len(past) < len(ledger):
             return advice, None
-        slot = f"{spec.model}/retrainings/{_next(store, spec.model):06d}.json"
+        slot = f"{spec.model}/retrainings/{max(ledger, default=0) + 1:06d}.json"
         if store.create(slot, entry.model_dump_json().encode()):
             return advice, slot
 
 
-def _next(store: Store, model: str) -> int:
-    names = store.names(f"{model}/retrainings")
-    return 1 + max((int(name.rsplit("/", 1)[-1].split(".")[0]) for name in names), default=0)
+def _ledger(store: Store, model: str) -> dict[int, Retraining]:
+    entries = {}
+    for name in store.names(f"{model}/retrainings"):
+        number = int(name.rsplit("/", 1)[-1].removesuffix(".json"))
+        entries[number] = Retraining.model_validate_json(store.read(name))
+    return entries
 
 
 def _unfinished(store: Store, spec: Spec, decision: Decision, now: datetime) -> str | None:

@@ -1,0 +1,41 @@
+"""Fixtures that several packages' tests share."""
+
+import os
+import uuid
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint():
+    """A real S3 service on a free port of this machine; one for each test process."""
+    from moto.server import ThreadedMotoServer
+
+    given = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    before = {key: os.environ.get(key) for key in [*given, "AWS_ENDPOINT_URL"]}
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    # botocore and s3fs find the service through this variable, as a user's would.
+    os.environ.update(given, AWS_ENDPOINT_URL=f"http://{host}:{port}")
+    yield os.environ["AWS_ENDPOINT_URL"]
+    server.stop()
+    for key, value in before.items():
+        if value is None:
+            os.environ.pop(key, None)
+        else:
+            os.environ[key] = value
+
+
+@pytest.fixture
+def s3_address(s3_endpoint):
+    """A new bucket's address."""
+    import s3fs
+
+    bucket = f"driftline-{uuid.uuid4().hex[:8]}"
+    s3fs.S3FileSystem(endpoint_url=s3_endpoint).mkdir(bucket)
+    return f"s3://{bucket}/store"

@@ -1,0 +1,129 @@
+import os
+import threading
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from components.core.errors import ConflictError, StoreError
+from components.core.storage import Store
+
+
+@pytest.fixture(params=["disk", "s3"])
+def store(request, tmp_path):
+    if request.param == "s3":
+        return Store(request.getfixturevalue("s3_address"))
+    return Store(tmp_path / "store")
+
+
+def at_once(count, call):
+    """Call from several threads that start together; return what each got."""
+    barrier, results = threading.Barrier(count), [None] * count
+
+    def one(index):
+        barrier.wait()
+        results[index] = call(index)
+
+    threads = [threading.Thread(target=one, args=(index,)) for index in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_what_was_written_is_read(store):
+    store.write("a/b", b"one")
+    store.write("a/b", b"two")
+
+    assert store.read("a/b") == b"two"
+    assert store.names("a") == ["a/b"]
+    assert store.children("") == ["a"]
+
+
+def test_of_many_that_create_at_once_one_wins(store):
+    results = at_once(8, lambda index: store.create("decision", str(index).encode()))
+
+    assert results.count(True) == 1
+    assert store.read("decision") == str(results.index(True)).encode()
+
+
+def test_of_many_that_replace_at_once_one_wins(store):
+    store.write("pointer", b"before")
+
+    def replace(index):
+        try:
+            store.replace("pointer", f"after {index}".encode(), b"before")
+        except ConflictError:
+            return False
+        return True
+
+    results = at_once(6, replace)
+
+    assert results.count(True) == 1
+    assert store.read("pointer") == f"after {results.index(True)}".encode()
+
+
+def test_replace_expects_what_it_was_told(store):
+    store.replace("pointer", b"1", None)
+    with pytest.raises(ConflictError, match="somebody else"):
+        store.replace("pointer", b"2", None)
+    with pytest.raises(ConflictError, match="somebody else"):
+        store.replace("pointer", b"2", b"0")
+    store.replace("pointer", b"2", b"1")
+
+    assert store.read("pointer") == b"2"
+
+
+def test_a_missing_name_is_a_clear_error(store):
+    with pytest.raises(StoreError, match="does not exist"):
+        store.read("nothing")
+    assert store.names("nothing") == []
+    assert store.children("nothing") == []
+    store.delete("nothing")
+
+
+def test_an_interrupted_write_leaves_what_was_there(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.write("a", b"before")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.write("a", b"after")
+
+    assert store.read("a") == b"before"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_disk_that_refuses_is_named(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+
+    with pytest.raises(StoreError, match="file/inside cannot be written"):
+        Store(tmp_path / "file").write("inside", b"")
+
+
+def test_an_unknown_protocol_is_a_clear_error():
+    with pytest.raises(StoreError, match="nowhere://x"):
+        Store("nowhere://x")
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(["create", "write", "delete"]), st.binary(max_size=20))))
+def test_a_store_behaves_as_a_dictionary_does(tmp_path, steps):
+    store, model = Store(tmp_path / "store"), {}
+    store.delete("x")
+    for verb, data in steps:
+        if verb == "create":
+            assert store.create("x", data) == ("x" not in model)
+            model.setdefault("x", data)
+        elif verb == "write":
+            store.write("x", data)
+            model["x"] = data
+        else:
+            store.delete("x")
+            model.pop("x", None)
+        assert store.names("") == sorted(model)
+        assert not model or store.read("x") == model["x"]
