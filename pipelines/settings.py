@@ -38,7 +38,12 @@ class Settings:
         names = {f"{_PREFIX}{field.name.upper()}": field.name for field in fields(cls)}
         given = {key for key in environment if key.startswith(_PREFIX)} - _FOR_SCRIPTS
         if unknown := sorted(given - names.keys()):
-            close = difflib.get_close_matches(unknown[0], names, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+            word = unknown[0].removeprefix(_PREFIX).lower()
+            close = difflib.get_close_matches(word, names.values(), n=1)
+            hint = (
+                f"did you mean {_PREFIX}{close[0].upper()}?"
+                if close
+                else f"there are {', '.join(names)}"
+            )
             raise UsageError(f"the variable {unknown[0]} is not a setting; {hint}")
         return cls(**{names[key]: environment[key] for key in given})
