@@ -1,0 +1,80 @@
+"""uvicorn, ended the way that loses no request and no logged row."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from components.serving.log import PredictionLog
+
+# Longer than common clients and proxies keep an idle connection, so that they close it, not we.
+_KEEP_ALIVE_S = 75
+_FINISH_S = 10
+
+
+class Worker(uvicorn.Server):
+    """Runs the application on a listening socket until a signal.
+
+    uvicorn's own handler raises the signal again after the shutdown, which would end the process
+    with that signal's code; here the signal only asks for the end.
+
+    Args:
+        app: made by `make_app`.
+        log: closed when the last request was answered.
+        started: called once, when requests are answered.
+        drain_s: how long to go on answering after the first signal.
+    """
+
+    def __init__(
+        self,
+        app: Starlette,
+        log: PredictionLog | None,
+        started: Callable[[], None],
+        drain_s: float = 0.0,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=_FINISH_S,
+            )
+        )
+        self._app = app
+        self._log = log
+        self._started = started
+        self._drain_s = drain_s
+        self._end_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; a second signal ends the drain."""
+        del sig, frame
+        now = time.monotonic()
+        self._end_at = now + self._drain_s if self._end_at is None else now
+        self._app.state.draining = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._started()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second; true ends the main loop."""
+        ended = self._end_at is not None and time.monotonic() >= self._end_at
+        return await super().on_tick(counter) or ended
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish the requests, then write the log while signals are still caught."""
+        await super().shutdown(sockets)
+        if self._log is not None:
+            self._log.close()
