@@ -15,29 +15,30 @@ from pipelines.training import train_and_prove
 @dsl.pipeline(name="check-and-decide")
 def check_and_decide(spec: str, store: str, run: str, start: str, end: str, as_of: str) -> None:
     """Run the checks, decide, and retrain through the training pipeline if need be."""
+    named = f"{run}|{dsl.PIPELINE_JOB_ID_PLACEHOLDER}"
     data = ingest(
-        spec=spec, store=store, run=run, start=start, end=end, as_of=as_of, purpose="monitoring"
+        spec=spec, store=store, run=named, start=start, end=end, as_of=as_of, purpose="monitoring"
     ).set_caching_options(False)
     served = ingest(
-        spec=spec, store=store, run=run, start=start, end=end, as_of=as_of, purpose="predictions"
+        spec=spec, store=store, run=named, start=start, end=end, as_of=as_of, purpose="predictions"
     ).set_caching_options(False)
     rows, predictions = data.outputs["data"], served.outputs["data"]
     schema = check_schema(
-        spec=spec, store=store, run=run, start=start, end=end, purpose="monitoring", data=rows
+        spec=spec, store=store, run=named, start=start, end=end, purpose="monitoring", data=rows
     ).set_caching_options(False)
     drift = check_drift(
-        spec=spec, store=store, run=run, start=start, end=end, data=rows, predictions=predictions
+        spec=spec, store=store, run=named, start=start, end=end, data=rows, predictions=predictions
     ).set_caching_options(False)
     skew = check_skew(
-        spec=spec, store=store, run=run, start=start, end=end, data=rows, predictions=predictions
+        spec=spec, store=store, run=named, start=start, end=end, data=rows, predictions=predictions
     ).set_caching_options(False)
     performance = check_performance(
-        spec=spec, store=store, run=run, start=start, end=end, data=rows, predictions=predictions
+        spec=spec, store=store, run=named, start=start, end=end, data=rows, predictions=predictions
     ).set_caching_options(False)
     decided = decide(
         spec=spec,
         store=store,
-        run=run,
+        run=named,
         start=start,
         end=end,
         schema=schema.outputs["verdict"],
@@ -71,4 +72,4 @@ def monitoring(
         False
     )
     with dsl.ExitHandler(told, name="monitoring"):
-        check_and_decide(spec=spec, store=store, run=named, start=start, end=end, as_of=as_of)
+        check_and_decide(spec=spec, store=store, run=run, start=start, end=end, as_of=as_of)

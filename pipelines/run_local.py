@@ -19,6 +19,7 @@ Progress = Callable[[str, str], None]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BEGIN = re.compile(r"Executing task '([^']+)'")
+_RAISED = re.compile(r"^\s+([\w.]*(?:Error|Exception): .*)$", re.MULTILINE)
 _END = re.compile(r"Task '([^']+)' finished with status (\w+)")
 
 
@@ -70,10 +71,12 @@ def run_local(
 
 
 def _why(journal: Journal, error: RuntimeError, log: Path) -> str:
-    failed = [entry for entry in journal.entries() if entry.status == "failed"]
-    if failed:
-        return f"{failed[0].step}: {failed[0].headline} (log: {log})"
-    return f"{_COLOUR.sub('', str(error))} The log says more: {log}"
+    for entry in journal.entries():
+        if entry.status == "failed" and entry.step != "notify":
+            return f"{entry.step}: {entry.headline} (log: {log})"
+    raised = _RAISED.findall(log.read_text(encoding="utf-8"))
+    reason = raised[-1] if raised else _COLOUR.sub("", str(error))
+    return f"{reason} (log: {log})"
 
 
 class _Listener(io.TextIOBase):

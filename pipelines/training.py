@@ -14,27 +14,30 @@ from components.validate_serving import validate_serving
 @dsl.pipeline(name="train-and-prove")
 def train_and_prove(spec: str, store: str, run: str, start: str, end: str, as_of: str) -> None:
     """Train a candidate, prove it, deploy it; the monitoring pipeline retrains through this."""
+    # Put together where it is used: kfp.local loses a text with a parameter in it on its way
+    # into a nested pipeline.
+    named = f"{run}|{dsl.PIPELINE_JOB_ID_PLACEHOLDER}"
     data = ingest(
-        spec=spec, store=store, run=run, start=start, end=end, as_of=as_of, purpose="training"
+        spec=spec, store=store, run=named, start=start, end=end, as_of=as_of, purpose="training"
     ).set_caching_options(False)
     schema = check_schema(
         spec=spec,
         store=store,
-        run=run,
+        run=named,
         start=start,
         end=end,
         purpose="training",
         data=data.outputs["data"],
     ).set_caching_options(False)
     trained = (
-        train(spec=spec, store=store, run=run, start=start, end=end, data=data.outputs["data"])
+        train(spec=spec, store=store, run=named, start=start, end=end, data=data.outputs["data"])
         .after(schema)
         .set_caching_options(False)
     )
     evaluated = evaluate(
         spec=spec,
         store=store,
-        run=run,
+        run=named,
         start=start,
         end=end,
         data=data.outputs["data"],
@@ -44,7 +47,7 @@ def train_and_prove(spec: str, store: str, run: str, start: str, end: str, as_of
         proven = validate_serving(
             spec=spec,
             store=store,
-            run=run,
+            run=named,
             start=start,
             end=end,
             data=data.outputs["data"],
@@ -53,7 +56,7 @@ def train_and_prove(spec: str, store: str, run: str, start: str, end: str, as_of
         deploy(
             spec=spec,
             store=store,
-            run=run,
+            run=named,
             start=start,
             end=end,
             candidate=trained.outputs["candidate"],
@@ -84,4 +87,4 @@ def training(
         False
     )
     with dsl.ExitHandler(told, name="training"):
-        train_and_prove(spec=spec, store=store, run=named, start=start, end=end, as_of=as_of)
+        train_and_prove(spec=spec, store=store, run=run, start=start, end=end, as_of=as_of)

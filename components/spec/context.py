@@ -61,7 +61,7 @@ def open_context(
     return Context(
         spec=parsed,
         store=Store(store),
-        run=job.partition("|")[0] if name == AUTO else name,
+        run=job if name == AUTO else name,
         window=Window(first, last),
         as_of=datetime.now(UTC) if as_of == NOW else parse_time(as_of),
     )

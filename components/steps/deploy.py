@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from components.core.errors import ConflictError
 from components.model.records import Evaluation
 from components.release.local import LocalTarget
 from components.release.promote import package_release
@@ -42,7 +43,7 @@ def deploy_step(context: Context, candidate: str, evaluation: str, proof: str, c
         target.releases.publish(folder)
         target.deploy(
             manifest.version,
-            expected=judged.champion_version or None,
+            expected=_judged_champion(target, judged),
             run=context.run,
             reason=reason,
         )
@@ -50,3 +51,16 @@ def deploy_step(context: Context, candidate: str, evaluation: str, proof: str, c
         Path(card).write_bytes((folder / "card.md").read_bytes())
         say("ok", manifest.version)
     return manifest.version
+
+
+def _judged_champion(target: LocalTarget, judged: Evaluation) -> str | None:
+    """The champion's version, if it still is the model that the challenger was compared with."""
+    current = target.current()
+    serving = target.releases.manifest(current.version) if current else None
+    if (serving.files["model.skops"] if serving else None) != judged.champion:
+        raise ConflictError(
+            f"the challenger was compared with model {(judged.champion or 'none')[:8]}, but "
+            f"{current.version if current else 'nothing'} is deployed now; run the training "
+            "again to compare with that"
+        )
+    return current.version if current else None

@@ -42,9 +42,8 @@ def evaluate_step(context: Context, data: str, candidate: str, destination: str)
         evaluation = evaluate_candidate(
             context.spec, Path(data), Path(candidate), champion.folder if champion else None
         )
-        evaluation = evaluation.model_copy(
-            update={"champion_version": champion.version if champion else ""}
-        )
+        if champion:
+            evaluation = evaluation.model_copy(update={"champion_version": champion.version})
         _write(destination, evaluation.model_dump_json(indent=2))
         say(evaluation.verdict, evaluation.reasons[0])
     return evaluation

@@ -54,7 +54,7 @@ def test_a_manifest_from_a_later_version_is_refused_rather_than_half_read(folder
 
 
 def test_a_part_that_a_release_does_not_have_is_named(folder):
-    with pytest.raises(ReleaseError, match="spec.json is missing"):
+    with pytest.raises(ReleaseError, match=r"spec\.json is missing"):
         _ = load_release(folder).spec
 
 

@@ -15,7 +15,7 @@ def test_a_training_run_without_a_start_takes_the_specs_history(tmp_path):
 
 def test_the_runs_name_goes_before_kubeflows_job_id(tmp_path):
     named = open_context(FLIGHTS, str(tmp_path), "mine|42", "2013-01", "2013-02")
-    unnamed = open_context(FLIGHTS, str(tmp_path), "auto|42|42", "2013-01", "2013-02")
+    unnamed = open_context(FLIGHTS, str(tmp_path), "auto|42", "2013-01", "2013-02")
 
     assert (named.run, unnamed.run) == ("mine", "42")
 

@@ -1,0 +1,291 @@
+"""Each step as Kubeflow calls it: its own function, with artifacts on disk."""
+
+import json
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from components.check_drift import check_drift
+from components.check_performance import check_performance
+from components.check_schema import check_schema
+from components.check_skew import check_skew
+from components.core.errors import BlockedError, ConflictError, ReleaseError, ServingError
+from components.core.storage import Store
+from components.core.window import Window
+from components.decide import decide
+from components.deploy import deploy
+from components.evaluate import evaluate
+from components.ingest import ingest
+from components.notify import notify
+from components.release.local import LocalTarget
+from components.train import train
+from components.validate_serving import validate_serving
+from pipelines.traffic import replay_traffic
+from tests.worlds import make_world
+
+
+class Run:
+    """Calls steps by their functions, with the parameters that a pipeline would pass."""
+
+    def __init__(self, world, name, start, end):
+        self.common = {
+            "spec": world.text,
+            "store": world.store,
+            "run": f"{name}|1",
+            "start": start,
+            "end": end,
+        }
+        self.folder = world.folder / "artifacts" / name
+
+    def new(self, kind, name):
+        (self.folder / name).mkdir(parents=True, exist_ok=True)
+        return kind(uri=str(self.folder / name / "file"))
+
+    def ingest(self, purpose):
+        data = self.new(dsl.Dataset, purpose)
+        ingest.python_func(**self.common, as_of="now", purpose=purpose, data=data)
+        return data
+
+    def schema(self, purpose, data):
+        verdict = self.new(dsl.Artifact, f"schema-{purpose}")
+        status = check_schema.python_func(
+            **self.common, purpose=purpose, data=data, verdict=verdict
+        )
+        return status, verdict
+
+    def train(self, data):
+        outputs = {
+            "candidate": self.new(dsl.Model, "candidate"),
+            "metrics": self.new(dsl.Metrics, "metrics"),
+            "classification": self.new(dsl.ClassificationMetrics, "classification"),
+        }
+        train.python_func(**self.common, data=data, **outputs)
+        return outputs
+
+    def evaluate(self, data, candidate):
+        evaluation = self.new(dsl.Artifact, "evaluation")
+        answer = evaluate.python_func(
+            **self.common,
+            data=data,
+            candidate=candidate,
+            evaluation=evaluation,
+            metrics=self.new(dsl.Metrics, "compared"),
+        )
+        return answer, evaluation
+
+    def validate(self, data, candidate):
+        proof = self.new(dsl.Artifact, "proof")
+        validate_serving.python_func(**self.common, data=data, candidate=candidate, proof=proof)
+        return proof
+
+    def deploy(self, **proofs):
+        card = self.new(dsl.Markdown, "card")
+        return deploy.python_func(**self.common, card=card, **proofs), card
+
+    def check(self, step, name, data, served, **outputs):
+        verdict = self.new(dsl.Artifact, name)
+        status = step.python_func(
+            **self.common, data=data, predictions=served, verdict=verdict, **outputs
+        )
+        return status, verdict
+
+
+def document(artifact):
+    return json.loads(Path(artifact.path).read_text())
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("world"), turned=(4,))
+
+
+@pytest.fixture(scope="module")
+def trained(world):
+    """The training steps one after another, and what each left."""
+    run = Run(world, "first", "2024-01-01", "2024-03-01")
+    data = run.ingest("training")
+    status, _ = run.schema("training", data)
+    outputs = run.train(data)
+    answer, evaluation = run.evaluate(data, outputs["candidate"])
+    proof = run.validate(data, outputs["candidate"])
+    version, card = run.deploy(candidate=outputs["candidate"], evaluation=evaluation, proof=proof)
+    return {
+        "run": run,
+        "data": data,
+        "schema": status,
+        "answer": answer,
+        "evaluation": evaluation,
+        "proof": proof,
+        "version": version,
+        "card": card,
+        **outputs,
+    }
+
+
+@pytest.fixture(scope="module")
+def monitored(world, trained):
+    """April, in which the rule is turned round: served, ingested and checked."""
+    champion = LocalTarget(Store(world.store), "orders").require_champion()
+    window = Window.parse("2024-04")
+    replay_traffic(world.spec, Store(world.store), champion, window, lambda sent, rows: None)
+    run = Run(world, "april", "2024-04-01", "2024-05-01")
+    data, served = run.ingest("monitoring"), run.ingest("predictions")
+    html = run.new(dsl.HTML, "report")
+    verdicts = {
+        "schema": run.schema("monitoring", data),
+        "drift": run.check(check_drift, "drift", data, served, report=html),
+        "skew": run.check(check_skew, "skew", data, served),
+        "performance": run.check(
+            check_performance, "performance", data, served, metrics=run.new(dsl.Metrics, "metric")
+        ),
+    }
+    return {"run": run, "data": data, "served": served, "html": html, "verdicts": verdicts}
+
+
+def test_ingest_tells_what_it_read(trained):
+    metadata = trained["data"].metadata
+
+    assert metadata["rows"] == 3000
+    assert metadata["window"] == "2024-01-01..2024-03-01"
+    assert metadata["fingerprint"]
+
+
+def test_train_leaves_metrics_for_the_user_interface(trained):
+    assert 0.7 < trained["metrics"].metadata["roc_auc"] < 1
+    assert "confusionMatrix" in trained["classification"].metadata
+    assert "confidenceMetrics" in trained["classification"].metadata
+    json.dumps(trained["classification"].metadata, allow_nan=False)
+
+
+def test_the_first_candidate_is_compared_with_a_constant_answer(trained):
+    assert trained["answer"] == "accept"
+    assert document(trained["evaluation"])["against"] == "baseline"
+
+
+def test_deploy_packages_what_was_proven(world, trained):
+    champion = LocalTarget(Store(world.store), "orders").require_champion()
+
+    assert champion.version == trained["version"]
+    assert {"evaluation.json", "serving.json", "card.md"} <= set(champion.manifest.files)
+    assert champion.manifest.files["model.skops"] == document(trained["proof"])["model_sha256"]
+    assert "orders" in Path(trained["card"].path).read_text()
+
+
+def test_deploying_the_same_proofs_again_changes_nothing(world, trained):
+    before = LocalTarget(Store(world.store), "orders").history()
+    proofs = {name: trained[name] for name in ("candidate", "evaluation", "proof")}
+    with pytest.raises(ConflictError, match="run the training again"):
+        trained["run"].deploy(**proofs)
+
+    assert LocalTarget(Store(world.store), "orders").history() == before
+
+
+@pytest.mark.parametrize(
+    ("which", "change", "expected"),
+    [
+        ("evaluation", {"verdict": "reject"}, "the gate rejected this candidate"),
+        ("evaluation", {"challenger": "0" * 64}, "the gate judged model 00000000"),
+        ("proof", {"passed": False}, "the serving proof of this candidate failed"),
+        ("proof", {"model_sha256": "0" * 64}, "the serving proof judged model 00000000"),
+    ],
+)
+def test_nothing_is_deployed_without_a_proof_that_speaks_of_it(trained, which, change, expected):
+    forged = trained["run"].new(dsl.Artifact, f"forged-{which}")
+    Path(forged.path).write_text(json.dumps({**document(trained[which]), **change}))
+    proofs = {name: trained[name] for name in ("candidate", "evaluation", "proof")}
+
+    with pytest.raises(ReleaseError, match=expected):
+        trained["run"].deploy(**{**proofs, which: forged})
+
+
+def test_the_same_training_again_is_not_a_challenger(world, trained):
+    run = Run(world, "again", "2024-01-01", "2024-03-01")
+    data = run.ingest("training")
+    answer, evaluation = run.evaluate(data, run.train(data)["candidate"])
+
+    assert answer == "reject"
+    assert "identical" in document(evaluation)["reasons"][0]
+
+
+def test_a_blocked_window_stops_training_and_only_warns_monitoring(tmp_path):
+    import pyarrow.parquet as pq
+
+    world = make_world(tmp_path)
+    for path in world.source.iterdir():
+        pq.write_table(pq.read_table(path).drop_columns("price"), path)
+    run = Run(world, "blocked", "2024-01-01", "2024-03-01")
+    data = run.ingest("training")
+
+    assert run.schema("monitoring", data)[0] == "blocked"
+    with pytest.raises(BlockedError, match="price"):
+        run.schema("training", data)
+
+
+def test_a_candidate_that_the_server_cannot_answer_with_is_stopped(world, trained, tmp_path):
+    import shutil
+
+    broken = dsl.Model(uri=str(tmp_path / "candidate"))
+    shutil.copytree(trained["candidate"].path, broken.path)
+    (Path(broken.path) / "model.skops").write_bytes(b"not a model")
+    with pytest.raises(ServingError, match="must not be deployed"):
+        trained["run"].validate(trained["data"], broken)
+
+
+def test_the_checks_tell_concept_drift_from_data_drift(monitored):
+    statuses = {name: status for name, (status, _) in monitored["verdicts"].items()}
+
+    assert statuses["schema"] in ("ok", "warn")
+    assert statuses["drift"] in ("ok", "drift"), "only the label may have moved"
+    assert statuses["skew"] == "ok"
+    assert statuses["performance"] == "drift"
+
+
+def test_the_report_opens_with_our_verdict(monitored):
+    html = Path(monitored["html"].path).read_text()
+
+    assert monitored["verdicts"]["drift"][1].metadata["headline"] in html
+
+
+def test_verdicts_stay_in_the_store(world, monitored):
+    kept = Store(world.store).names("orders/checks/2024-04-01_2024-05-01")
+
+    assert {name.rsplit("/", 1)[1] for name in kept} >= {
+        "schema_monitoring.json",
+        "drift.json",
+        "drift.html",
+        "skew.json",
+        "performance.json",
+    }
+
+
+def test_decide_gives_its_reasons_and_decides_once(world, monitored):
+    verdicts = {name: verdict for name, (_, verdict) in monitored["verdicts"].items()}
+    answers = []
+    for name in ("april", "somebody-else"):
+        run = Run(world, name, "2024-04-01", "2024-05-01")
+        decision = run.new(dsl.Artifact, "decision")
+        answers.append(decide.python_func(**run.common, **verdicts, decision=decision))
+
+    assert answers == ["retrain", "none"]
+    assert "decided already by run april" in document(decision)["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "expected"),
+    [("SUCCEEDED", "", "deployed"), ("FAILED", "out of memory", "failed")],
+)
+def test_notify_says_how_the_run_ended(world, trained, state, error, expected, capsys):
+    name = "first" if expected == "deployed" else "unknown"
+    run = Run(world, name, "2024-01-01", "2024-03-01")
+    status = dsl.PipelineTaskFinalStatus(
+        state=state,
+        pipeline_job_resource_name="p",
+        pipeline_task_name="t",
+        error_code=None,
+        error_message=error,
+    )
+    line = notify.python_func(**run.common, status=status)
+
+    assert line in capsys.readouterr().out
+    assert (expected if expected == "deployed" else error) in line
