@@ -29,12 +29,16 @@ class SliceScore(Document):
     interval: Bounds | None = None
 
 
-class RocPoint(Document):
-    """One point of the ROC curve: positive is what scores at least `threshold`."""
+class RocCurve(Document):
+    """Points of the ROC curve, from (0, 0) to (1, 1), all finite.
 
-    false_positive_rate: float
-    true_positive_rate: float
-    threshold: float
+    At `thresholds[i]` and above counts as positive: `fpr[i]` of the negative rows do, and `tpr[i]`
+    of the positive ones.
+    """
+
+    fpr: list[float]
+    tpr: list[float]
+    thresholds: list[float]
 
 
 class TrainingRecord(Document):
@@ -44,8 +48,9 @@ class TrainingRecord(Document):
     together. Everything measured is measured on the holdout, the latest rows, which the model
     never saw. `baseline` is what a constant answer would be by the fit rows: the classes' shares
     in class order, or the target's mean. `confusion` has a row for each true class and a column
-    for each predicted one. `importances` are by permutation, in shares of their sum. `remarks` are
-    the warnings of the estimator while it was fitted.
+    for each predicted one, called by `labels`; it is None for regression and beyond 50 classes.
+    `roc` is None unless the task is binary and there are probabilities. `importances` are by
+    permutation, in shares of their sum. `remarks` are the estimator's warnings while it was fitted.
     """
 
     estimator: str
@@ -65,8 +70,9 @@ class TrainingRecord(Document):
     metrics: dict[str, float]
     slices: list[SliceScore]
     baseline: list[float]
-    confusion: list[list[int]] = Field(default_factory=list)
-    roc: list[RocPoint] = Field(default_factory=list)
+    labels: list[str] = Field(default_factory=list)
+    confusion: list[list[int]] | None = None
+    roc: RocCurve | None = None
     importances: dict[str, float]
     remarks: list[str] = Field(default_factory=list)
     fingerprint: str
@@ -99,14 +105,15 @@ class Evaluation(Document):
     `difference` and `interval` are in the metric's unit and above zero where the challenger is
     better, whatever the metric's direction. `against` says what it was compared with: the
     champion, or the constant answer of the fit rows where there is no champion yet. `champion` and
-    `challenger` are the sha256 of the model files. The scores are None where nothing could be
-    compared; the reasons say why.
+    `challenger` are the sha256 of the model files; `champion_version` is filled in by who knows
+    it. The scores are None where nothing could be compared; the reasons say why.
     """
 
     verdict: Literal["accept", "reject"]
     reasons: list[str]
     against: Literal["champion", "baseline"]
     champion: str | None
+    champion_version: str = ""
     challenger: str
     window: str
     rows: int
@@ -120,7 +127,14 @@ class Evaluation(Document):
     challenger_metrics: dict[str, float] = Field(default_factory=dict)
     slices: list[SliceComparison] = Field(default_factory=list)
 
-    @property
-    def accepted(self) -> bool:
-        """Whether the challenger may go on."""
-        return self.verdict == "accept"
+    def scores(self) -> dict[str, float]:
+        """The figures of the comparison by name, those that there are."""
+        figures = {
+            "rows": float(self.rows),
+            f"challenger_{self.metric}": self.challenger_score,
+            f"{self.against}_{self.metric}": self.champion_score,
+            "difference": self.difference,
+            "difference_low": self.interval[0] if self.interval else None,
+            "difference_high": self.interval[1] if self.interval else None,
+        }
+        return {name: value for name, value in figures.items() if value is not None}

@@ -132,17 +132,37 @@ def encode(labels: Array, classes: Sequence[Label]) -> Array:
     return table[inverse]
 
 
+def common_classes(labels: Array, *models: FittedModel) -> list[Label]:
+    """Every class that a model knows or a label has, in one order; empty for regression.
+
+    A label that a model does not know stays in play, and counts as a mistake of that model.
+
+    Args:
+        labels: (n,) labels.
+        models: one or more models of one task; the first one's classes come first.
+    """
+    if models[0].task == "regression":
+        return []
+    known = list(dict.fromkeys(value for model in models for value in model.classes))
+    return known + sorted(set(labels.tolist()) - set(known), key=str)
+
+
+def target_of(labels: Array, classes: Sequence[Label]) -> Array:
+    """What metrics are computed on, (n,): class codes, or for regression the numbers."""
+    return encode(labels, classes) if classes else np.asarray(labels, dtype=np.float64)
+
+
 def in_codes(
     predictions: Predictions, own: Sequence[Label], common: Sequence[Label]
 ) -> Predictions:
     """Answers in the codes of a class list that contains the model's own.
 
-    A class that the model does not know has probability 0.
+    A class that the model does not know has probability 0. A regressor's answers stay as they are.
 
     Args:
-        predictions: a classifier's answers.
+        predictions: a model's answers.
         own: the model's classes.
-        common: all classes in play: those of both models, or those of the labels too.
+        common: all classes in play, of `common_classes`.
 
     >>> names = np.array(["a", "c"], dtype=object)
     >>> answers = Predictions(names, np.array([[0.9, 0.1], [0.2, 0.8]]))
@@ -150,6 +170,8 @@ def in_codes(
     >>> coded.prediction.tolist(), coded.probability.tolist()
     ([0, 2], [[0.9, 0.0, 0.1], [0.2, 0.0, 0.8]])
     """
+    if not common:
+        return predictions
     codes = encode(predictions.prediction, common)
     if predictions.probability is None:
         return Predictions(codes)

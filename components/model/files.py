@@ -1,0 +1,8 @@
+"""The names of the files in a candidate's folder."""
+
+MODEL = "model.skops"
+SPEC = "spec.json"
+SCHEMA = "schema.json"
+PROFILE = "profile.json"
+SAMPLE = "sample.parquet"
+TRAINING = "training.json"
