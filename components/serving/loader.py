@@ -145,7 +145,18 @@ def _served(release: Release) -> ServedModel:
 
 
 def _known(release: Release) -> dict[str, pa.Array]:
-    raise NotImplementedError
+    """The categories of training, for a spec that refuses others."""
+    schema = release.schema
+    known = {}
+    for name in release.spec.columns.categorical:
+        column = schema.columns[name]
+        if not column.complete:
+            raise ReleaseError(
+                f"release {release.version} cannot refuse unseen values of {name}: there were too "
+                "many in training to keep them by name; set serving.unseen to answer"
+            )
+        known[name] = pa.array(column.categories, pa.string())
+    return known
 
 
 def _warm_up(served: ServedModel) -> None:

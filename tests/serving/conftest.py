@@ -1,0 +1,194 @@
+"""Real little models in sealed folders, and a way to wait for a condition."""
+
+import json
+import shutil
+import signal
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.core.window import Window
+from components.data.ingest import ingest_window
+from components.model.train import train_candidate
+from components.release.package import seal
+from components.serving.app import make_app
+from components.serving.client import ServingClient
+from components.serving.loader import load_model
+from components.serving.worker import Worker
+from components.spec.load import parse_spec
+
+NUMERIC = ["load", "age"]
+CATEGORICAL = ["site", "shift"]
+MARCH = Window.parse("2024-03")
+
+TARGETS = {
+    "binary": lambda score: (score > 0).astype(int).tolist(),
+    "words": lambda score: np.where(score > 0, "yes", "no").tolist(),
+    "truth": lambda score: (score > 0).tolist(),
+    "multiclass": lambda score: np.digitize(score, [-0.5, 0.5]).tolist(),
+    "regression": lambda score: score.tolist(),
+}
+GRADIENT = "sklearn.ensemble.HistGradientBoosting"
+METRICS = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
+
+
+def build_spec(kind="binary", estimator=None, parameters=None, **serving):
+    task = kind if kind in METRICS else "binary"
+    default = GRADIENT + ("Regressor" if task == "regression" else "Classifier")
+    document = {
+        "model": "pumps",
+        "task": task,
+        "source": {"kind": "files", "path": "unused.parquet"},
+        "columns": {
+            "id": "pump",
+            "time": "seen",
+            "target": "fails",
+            "numeric": NUMERIC,
+            "categorical": CATEGORICAL,
+        },
+        "estimator": {"class": estimator or default, "parameters": parameters or {}},
+        "metric": METRICS[task],
+        "training": {"min_rows": 100},
+        "serving": {"proof_rows": 60, **serving},
+    }
+    if estimator is None:
+        document["estimator"]["parameters"] = {"max_iter": 8}
+    return parse_spec(json.dumps(document))
+
+
+def build_rows(kind="binary", count=600, seed=0):
+    """A window's table as ingest writes it; some values are missing."""
+    random = np.random.default_rng(seed)
+    load, age = random.normal(size=count), random.integers(0, 40, count).astype(float)
+    site = random.choice(["north", "south", "7"], count)
+    score = load + (site == "north") - age / 40
+    return pa.table(
+        {
+            "pump": [f"p{seed}-{row}" for row in range(count)],
+            "seen": pa.array(
+                [MARCH.start + timedelta(minutes=20 * row) for row in range(count)],
+                pa.timestamp("us", tz="UTC"),
+            ),
+            "load": pa.array(load, mask=random.random(count) < 0.1),
+            "age": pa.array(age),
+            "site": pa.array(site.tolist(), pa.string(), mask=random.random(count) < 0.1),
+            "shift": pa.array(random.choice(["day", "night"], count).tolist()),
+            "fails": pa.array(TARGETS[kind](score)),
+        }
+    )
+
+
+def build_release(folder, kind="binary", *, seed=0, version="2024-03-09-abc", **options):
+    """A release's folder, ingested, trained and sealed; its window's file lies beside it."""
+    spec = build_spec(kind, **options)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    source = folder.with_name("source.parquet")
+    pq.write_table(build_rows(kind, seed=seed), source)
+    place = spec.source.model_copy(update={"path": str(source)})
+    spec = spec.model_copy(update={"source": place})
+    window = folder.with_name("window.parquet")
+    ingest_window(spec, MARCH, MARCH.end, window)
+    train_candidate(spec, window, folder)
+    seal(folder, spec.model, version, {})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def releases(tmp_path_factory):
+    """Release folders by kind, made once; tests that change one take a copy."""
+    made = {}
+
+    def get(kind="binary", **options):
+        key = (kind, json.dumps(options, sort_keys=True))
+        if key not in made:
+            made[key] = build_release(
+                tmp_path_factory.mktemp("release") / "folder", kind, **options
+            )
+        return made[key]
+
+    return get
+
+
+@pytest.fixture
+def own_release(releases, tmp_path):
+    """A copy of a release that the test may damage."""
+
+    def get(kind="binary", **options):
+        return shutil.copytree(releases(kind, **options), tmp_path / "own")
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def served(releases):
+    """Loaded models by kind."""
+    loaded = {}
+
+    def get(kind="binary", **options):
+        folder = releases(kind, **options)
+        if folder not in loaded:
+            loaded[folder] = load_model(folder)
+        return loaded[folder]
+
+    return get
+
+
+def wait_for(condition, timeout=20.0):
+    """Wait for a condition, and fail when it does not come."""
+    pause, deadline = threading.Event(), time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        pause.wait(0.01)
+    return value
+
+
+@pytest.fixture(scope="session")
+def make_spec():
+    return build_spec
+
+
+@pytest.fixture(scope="session")
+def make_rows():
+    return build_rows
+
+
+@pytest.fixture(scope="session")
+def make_release():
+    return build_release
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    return wait_for
+
+
+@contextmanager
+def serve_here(model, log=None, **options):
+    """The application behind a real socket, in a thread of this process."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    up = threading.Event()
+    app = make_app(model, log, **options)
+    worker = Worker(app, log, up.set)
+    thread = threading.Thread(target=worker.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        assert up.wait(20)
+        with ServingClient("127.0.0.1", listener.getsockname()[1]) as client:
+            client.app = app
+            yield client
+    finally:
+        worker.handle_exit(signal.SIGTERM, None)
+        thread.join(20)
+        listener.close()
+
+
+@pytest.fixture(scope="session")
+def live():
+    return serve_here

@@ -1,0 +1,287 @@
+import threading
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.core.errors import StoreError
+from components.core.storage import Store
+from components.core.window import Window
+from components.data.predictions import log_schema, read_predictions
+from components.serving.log import Counters, PredictionLog
+from components.serving.parts import Answered, Part, Partitioner
+
+START = datetime(2024, 3, 1, tzinfo=UTC)
+MARCH = Window.parse("2024-03")
+
+
+class Trouble(Store):
+    """A store that hangs or fails until it is told to recover."""
+
+    def __init__(self, address, *, hang=False, fail=False):
+        super().__init__(address)
+        self.well = threading.Event()
+        self.tried = threading.Event()
+        self.hang, self.fail = hang, fail
+
+    def write(self, name, data):
+        self.tried.set()
+        if self.hang:
+            self.well.wait(30)
+        if self.fail and not self.well.is_set():
+            raise StoreError("the store is down")
+        super().write(name, data)
+
+
+def answered(count, first=0, step_minutes=1, release="v1", probability=True, name="r"):
+    values = np.arange(first, first + count)
+    return Answered(
+        row_ids=[f"{name}{value}" for value in values],
+        event_times=[START + timedelta(minutes=step_minutes * int(value)) for value in values],
+        served_at=datetime(2024, 5, 1, tzinfo=UTC),
+        release=release,
+        request_id="request",
+        features=pa.table(
+            {
+                "load": pa.array([None if value % 7 == 0 else float(value) for value in values]),
+                "site": pa.array([f"s{value % 3}" for value in values], pa.string()),
+            }
+        ),
+        prediction=values % 2,
+        probability=np.column_stack([values / 1e6, 1 - values / 1e6]) if probability else None,
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def spec(make_spec):
+    spec = make_spec()
+    columns = spec.columns.model_copy(update={"numeric": ["load"], "categorical": ["site"]})
+    return spec.model_copy(update={"columns": columns})
+
+
+def parts(store):
+    return store.names("pumps/predictions")
+
+
+def test_what_is_put_is_read_back(store, spec, tmp_path):
+    log = PredictionLog(store, "pumps")
+    batch = answered(300)
+    assert log.put(batch)
+    assert log.close()
+
+    report = read_predictions(store, spec, MARCH, tmp_path / "p.parquet")
+    table = pq.read_table(tmp_path / "p.parquet")
+
+    assert (report.rows, report.parts, report.releases) == (300, 5, {"v1": 300})
+    assert table.schema.remove_metadata().equals(log_schema(spec.columns, pa.int64()))
+    assert table.column("row_id").to_pylist() == batch.row_ids
+    assert table.column("event_time").to_pylist() == batch.event_times
+    assert table.column("served_at").unique().to_pylist() == [batch.served_at]
+    assert table.column("request_id").unique().to_pylist() == ["request"]
+    assert table.column("prediction").to_pylist() == batch.prediction.tolist()
+    assert table.column("probability").to_pylist() == batch.probability.tolist()
+    assert table.column("feature.load").equals(batch.features.column("load"))
+    assert table.column("feature.site").equals(batch.features.column("site"))
+    assert log.counters == Counters(logged=300, dropped=0, written=300)
+
+
+def test_parts_lie_in_the_hour_of_their_event_time_in_utc(store):
+    offset = datetime.fromisoformat("2024-03-10T01:30:00+02:00")
+    batch = answered(1)
+    log = PredictionLog(store, "pumps")
+    log.put(Answered(**{**vars(batch), "event_times": [offset]}))
+    log.close()
+
+    assert [name.rpartition("/")[0] for name in parts(store)] == [
+        "pumps/predictions/date=2024-03-09/hour=23"
+    ]
+
+
+def test_enough_rows_are_written_at_once(store, eventually):
+    log = PredictionLog(store, "pumps", max_rows=100, max_age_s=3600)
+    for first in range(0, 90, 10):
+        log.put(answered(10, first))
+    assert parts(store) == []
+    log.put(answered(10, 90))
+
+    eventually(lambda: log.counters.written == 100)
+    assert log.counters == Counters(logged=100, dropped=0, written=100)
+    log.close()
+
+
+def test_old_rows_are_written_without_being_asked(store, eventually):
+    log = PredictionLog(store, "pumps", max_rows=1000, max_age_s=0.05)
+    log.put(answered(1))
+
+    eventually(lambda: log.counters.written == 1)
+    log.put(answered(1, 1))
+    eventually(lambda: log.counters.written == 2)
+    log.close()
+
+
+def test_flush_waits_until_the_rows_are_in_the_store(store):
+    log = PredictionLog(store, "pumps", max_age_s=3600)
+    assert log.flush()  # nothing to do
+    log.put(answered(130))
+
+    assert log.flush()
+    assert len(parts(store)) == 3
+    log.put(answered(1, 130))
+    assert log.counters.written == 130  # an earlier flush has no effect on later rows
+    log.close()
+
+
+def test_close_twice_does_nothing_and_later_rows_are_counted_as_dropped(store):
+    log = PredictionLog(store, "pumps")
+    assert log.close()
+    assert log.close()
+
+    assert not log.put(answered(3))
+    assert log.counters == Counters(logged=0, dropped=3, written=0)
+
+
+def test_rows_of_two_releases_never_share_a_part(store, spec, tmp_path):
+    log = PredictionLog(store, "pumps", max_age_s=3600)
+    log.put(answered(10, release="v1"))
+    log.put(answered(10, 10, release="v2", probability=False))
+    log.close()
+
+    tables = [pq.read_table(store.path(name)) for name in parts(store)]
+    assert sorted(table.column("release").unique().to_pylist() for table in tables) == [
+        ["v1"],
+        ["v2"],
+    ]
+    report = read_predictions(store, spec, MARCH, tmp_path / "p.parquet")
+    assert report.releases == {"v1": 10, "v2": 10}
+
+
+def test_a_hanging_store_delays_nothing_and_the_queue_is_bounded(tmp_path):
+    store = Trouble(tmp_path / "store", hang=True)
+    log = PredictionLog(store, "pumps", max_rows=10, max_queue_rows=100)
+    log.put(answered(10))
+    assert store.tried.wait(20)  # the writer hangs now
+
+    taken = [log.put(answered(10, first)) for first in range(10, 300, 10)]
+
+    assert taken == [True] * 9 + [False] * 20
+    assert log.counters == Counters(logged=100, dropped=200, written=0)
+    assert not log.flush(timeout=0.05)
+    store.well.set()
+    assert log.close()
+    assert log.counters == Counters(logged=100, dropped=200, written=100)
+    assert log.put(answered(1)) is False
+
+
+def test_the_queue_is_bounded_by_bytes_too(tmp_path):
+    store = Trouble(tmp_path / "store", hang=True)
+    size = answered(10).size
+    log = PredictionLog(store, "pumps", max_queue_bytes=3 * size, max_age_s=3600)
+
+    assert [log.put(answered(10)) for _ in range(5)] == [True, True, True, False, False]
+    store.well.set()
+    assert log.flush()
+    assert log.put(answered(10))  # written rows make room
+    log.close()
+
+
+def test_a_store_that_hangs_for_good_cannot_hold_up_the_end(tmp_path, caplog):
+    store = Trouble(tmp_path / "store", hang=True)
+    log = PredictionLog(store, "pumps", max_rows=10)
+    log.put(answered(10))
+    assert store.tried.wait(20)
+    log.put(answered(5))
+
+    assert not log.close(timeout=0.05)
+
+    assert log.counters == Counters(logged=0, dropped=15, written=0)
+    assert "15 rows lost" in caplog.text
+    store.well.set()
+
+
+def test_a_store_that_recovers_gets_every_row_once(tmp_path, spec, eventually):
+    store = Trouble(tmp_path / "store", fail=True)
+    log = PredictionLog(store, "pumps", max_rows=200)
+    log.put(answered(200))
+    assert store.tried.wait(20)
+    store.well.set()
+    log.put(answered(50, 200))
+
+    assert log.close()
+    report = read_predictions(store, spec, MARCH, tmp_path / "p.parquet")
+    assert (report.rows, report.duplicates) == (250, 0)
+    assert log.counters == Counters(logged=250, dropped=0, written=250)
+
+
+def test_a_store_that_stays_down_is_told_and_counted(tmp_path, caplog):
+    store = Trouble(tmp_path / "store", fail=True)
+    log = PredictionLog(store, "pumps", max_rows=10)
+    log.put(answered(10))
+    assert store.tried.wait(20)
+
+    assert not log.close(timeout=0.05)
+
+    assert log.counters == Counters(logged=0, dropped=10, written=0)
+    assert "the store is down" in caplog.text
+    assert "10 rows lost" in caplog.text
+
+
+def test_rows_that_make_no_table_are_lost_alone(store, caplog):
+    log = PredictionLog(store, "pumps", max_age_s=3600)
+    log.put(Answered(**{**vars(answered(2)), "row_ids": ["only one"]}))
+    log.flush()
+    log.put(answered(3))
+
+    assert not log.close()
+    assert log.counters == Counters(logged=3, dropped=1, written=3)
+    assert "make no table" in caplog.text
+
+
+def test_writers_side_by_side_never_take_the_same_name(store, spec, tmp_path):
+    logs = [PredictionLog(store, "pumps", max_rows=40) for _ in range(4)]
+
+    def work(number):
+        for first in range(0, 400, 20):
+            logs[number].put(answered(20, first, name=f"w{number}-"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert all(log.close() for log in logs)
+    report = read_predictions(store, spec, MARCH, tmp_path / "p.parquet")
+    assert (report.rows, report.duplicates) == (1600, 0)
+    assert all(log.counters == Counters(400, 0, 400) for log in logs)
+
+
+def test_the_log_goes_to_an_object_store(s3_address, spec, tmp_path):
+    store = Store(s3_address)
+    log = PredictionLog(store, "pumps")
+    log.put(answered(600))
+
+    assert log.close()
+    assert read_predictions(store, spec, MARCH, tmp_path / "p.parquet").rows == 600
+
+
+def test_parts_split_by_hour_whatever_the_order_and_the_century():
+    moments = [START, START + timedelta(hours=2), START - timedelta(days=40000), START]
+    batch = Answered(**{**vars(answered(4)), "event_times": moments})
+
+    found = list(Partitioner("m").parts([batch]))
+
+    assert [
+        (part.name.split("/")[2:4], part.table.column("row_id").to_pylist()) for part in found
+    ] == [
+        (["date=1914-08-26", "hour=00"], ["r2"]),
+        (["date=2024-03-01", "hour=00"], ["r0", "r3"]),
+        (["date=2024-03-01", "hour=02"], ["r1"]),
+    ]
+    assert all(isinstance(part, Part) for part in found)
