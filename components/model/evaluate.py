@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ from pydantic import ValidationError
 
 from components.core.errors import ReleaseError
 from components.core.window import Window
+from components.data.report import read_report
 from components.model.compare import Comparison, constant_model
 from components.model.files import MODEL, TRAINING
 from components.model.gate import judge, not_judged
 from components.model.persist import load_model
 from components.model.records import Evaluation, TrainingRecord
-from components.model.rows import Rows, after, read_labelled, span
+from components.model.rows import Rows, after, read_labelled
 from components.model.score import FittedModel
+from components.model.threads import one_thread
 from components.spec.model import Spec
 
 
@@ -42,13 +45,14 @@ def evaluate_candidate(
     """
     challenger = _Entrant(candidate, spec)
     opponent = _Entrant(champion, spec) if champion else None
+    start = max(one.fit_end for one in (challenger, opponent) if one)
     rows = read_labelled(data_path, spec)
-    rows = rows.where(after(rows.times, max(one.fit_end for one in (challenger, opponent) if one)))
+    rows = rows.where(after(rows.times, start))
     facts: dict[str, Any] = {
         "against": "champion" if opponent else "baseline",
         "champion": opponent.digest if opponent else None,
         "challenger": challenger.digest,
-        "window": str(span(rows.times)) if len(rows) else "",
+        "window": _fresh(data_path, start),
         "rows": len(rows),
         "metric": spec.metric,
         "confidence": spec.gate.confidence,
@@ -64,7 +68,16 @@ def evaluate_candidate(
         return Evaluation(verdict="reject", reasons=[reason], **facts)
     model = challenger.model()
     other = opponent.model() if opponent else constant_model(challenger.record, model)
-    return _decide(rows, Comparison(rows, other, model), facts)
+    with one_thread():
+        pair = Comparison(rows, other, model)
+    return _decide(rows, pair, facts)
+
+
+def _fresh(data_path: Path, start: datetime) -> str:
+    """The part of the window that begins at a time, as text; empty where there is none."""
+    window = Window.parse(read_report(data_path).window)
+    begin = max(start, window.start)
+    return str(Window(begin, window.end)) if begin < window.end else ""
 
 
 def _decide(rows: Rows, pair: Comparison, facts: dict[str, Any]) -> Evaluation:

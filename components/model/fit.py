@@ -7,25 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 from components.core.errors import DataError
 from components.model.estimator import build_pipeline, explain_fit_failure
 from components.model.records import Label
 from components.model.score import Array, FittedModel, encode, prepare
+from components.model.threads import one_thread
 from components.spec.model import Spec
 
 # So many different warnings of an estimator are worth keeping.
 _MAX_REMARKS = 5
-
-
-def one_thread() -> Any:
-    """A context in which OpenMP and BLAS use one thread.
-
-    With several, sums of floating point numbers are taken in an order that depends on their
-    number, and above two on chance: the last bits of a model would differ from run to run.
-    """
-    return threadpool_limits(limits=1)
 
 
 def fit_model(spec: Spec, features: pd.DataFrame, labels: Array) -> tuple[FittedModel, list[str]]:

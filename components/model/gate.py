@@ -5,6 +5,7 @@ from __future__ import annotations
 from components.model.compare import Outcome
 from components.model.metrics import Metric
 from components.model.records import Bounds, SliceComparison
+from components.model.words import number, signed, span
 from components.spec.model import Gate
 
 # So many slices are named in a sentence; all of them are in the document.
@@ -69,33 +70,6 @@ def not_judged(slices: list[SliceComparison]) -> list[str]:
         return []
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return [f"not judged: {', '.join(names[:_NAMED])}{more}"]
-
-
-def number(value: float) -> str:
-    """A metric's value, as precisely as it reads well.
-
-    >>> number(0.70349), number(1234.5)
-    ('0.703', '1,234.5')
-    """
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
-
-
-def signed(value: float) -> str:
-    """A difference, with its sign.
-
-    >>> signed(0.04812)
-    '+0.048'
-    """
-    return f"{'+' if value >= 0 else '-'}{number(abs(value))}"
-
-
-def span(bounds: Bounds) -> str:
-    """An interval in brackets.
-
-    >>> span((0.0412, 0.0549))
-    '[0.041, 0.055]'
-    """
-    return f"[{number(bounds[0])}, {number(bounds[1])}]"
 
 
 def _of_margin(bounds: Bounds, margin: float) -> str:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.errors import DataError
-from components.core.window import Window
 from components.data.frame import features_frame, read_rows
 from components.model.records import MISSING, Label
 from components.model.score import Array
@@ -141,11 +140,6 @@ def after(times: Array, start: datetime) -> Array:
     """Which times (n,) lie at or after a moment."""
     naive = start.astimezone(UTC).replace(tzinfo=None)
     return np.asarray(times >= np.datetime64(naive, "us"))
-
-
-def span(times: Array) -> Window:
-    """The smallest window that holds all of some sorted times."""
-    return Window(moment(times[0]), moment(times[-1] + np.timedelta64(1, "us")))
 
 
 def _slices_of(table: pa.Table, column: str) -> list[Slice]:

@@ -23,7 +23,7 @@ from components.data.schema import learn_schema
 from components.drift.profile import LABEL, PREDICTION, merge, profile_arrays, profile_file
 from components.model.bootstrap import interval
 from components.model.files import MODEL, PROFILE, SAMPLE, SCHEMA, SPEC, TRAINING
-from components.model.fit import constant_answer, fit_model, one_thread
+from components.model.fit import constant_answer, fit_model
 from components.model.measure import confusion_matrix, importances, roc_curve, slice_scores
 from components.model.metrics import all_scores, check_probability, metric_named
 from components.model.persist import load_model, save_model
@@ -36,6 +36,7 @@ from components.model.score import (
     in_codes,
     target_of,
 )
+from components.model.threads import one_thread
 from components.spec.load import dump_spec
 from components.spec.model import Spec
 
