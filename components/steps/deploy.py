@@ -43,7 +43,7 @@ def deploy_step(context: Context, candidate: str, evaluation: str, proof: str, c
         target.releases.publish(folder)
         target.deploy(
             manifest.version,
-            expected=_judged_champion(target, judged),
+            expected=_judged_champion(target, judged, manifest.version),
             run=context.run,
             reason=reason,
         )
@@ -53,11 +53,16 @@ def deploy_step(context: Context, candidate: str, evaluation: str, proof: str, c
     return manifest.version
 
 
-def _judged_champion(target: LocalTarget, judged: Evaluation) -> str | None:
+def _judged_champion(target: LocalTarget, judged: Evaluation, version: str) -> str | None:
     """The champion's version, if it still is the model that the challenger was compared with."""
     current = target.current()
-    serving = target.releases.manifest(current.version) if current else None
-    if (serving.files["model.skops"] if serving else None) != judged.champion:
+    if current is None:
+        serving = None
+    elif current.version == version:
+        return version  # a step that is tried again finds its own deployment
+    else:
+        serving = target.releases.manifest(current.version).files["model.skops"]
+    if serving != judged.champion:
         raise ConflictError(
             f"the challenger was compared with model {(judged.champion or 'none')[:8]}, but "
             f"{current.version if current else 'nothing'} is deployed now; run the training "

@@ -172,13 +172,23 @@ def test_deploy_packages_what_was_proven(world, trained):
     assert "orders" in Path(trained["card"].path).read_text()
 
 
-def test_deploying_the_same_proofs_again_changes_nothing(world, trained):
+def test_a_deploy_step_that_is_tried_again_changes_nothing(world, trained):
     before = LocalTarget(Store(world.store), "orders").history()
     proofs = {name: trained[name] for name in ("candidate", "evaluation", "proof")}
-    with pytest.raises(ConflictError, match="run the training again"):
-        trained["run"].deploy(**proofs)
+    version, _ = trained["run"].deploy(**proofs)
 
+    assert version == trained["version"]
     assert LocalTarget(Store(world.store), "orders").history() == before
+
+
+def test_a_champion_that_changed_since_the_evaluation_is_not_replaced(world, trained):
+    forger = Run(world, "forger", "2024-01-01", "2024-03-01")
+    other = forger.new(dsl.Artifact, "other-champion")
+    Path(other.path).write_text(
+        json.dumps({**document(trained["evaluation"]), "champion": "f" * 64})
+    )
+    with pytest.raises(ConflictError, match="compared with model ffffffff"):
+        forger.deploy(candidate=trained["candidate"], evaluation=other, proof=trained["proof"])
 
 
 @pytest.mark.parametrize(
@@ -190,13 +200,16 @@ def test_deploying_the_same_proofs_again_changes_nothing(world, trained):
         ("proof", {"model_sha256": "0" * 64}, "the serving proof judged model 00000000"),
     ],
 )
-def test_nothing_is_deployed_without_a_proof_that_speaks_of_it(trained, which, change, expected):
-    forged = trained["run"].new(dsl.Artifact, f"forged-{which}")
+def test_nothing_is_deployed_without_a_proof_that_speaks_of_it(
+    world, trained, which, change, expected
+):
+    forger = Run(world, "forger", "2024-01-01", "2024-03-01")
+    forged = forger.new(dsl.Artifact, f"forged-{which}")
     Path(forged.path).write_text(json.dumps({**document(trained[which]), **change}))
     proofs = {name: trained[name] for name in ("candidate", "evaluation", "proof")}
 
     with pytest.raises(ReleaseError, match=expected):
-        trained["run"].deploy(**{**proofs, which: forged})
+        forger.deploy(**{**proofs, which: forged})
 
 
 def test_the_same_training_again_is_not_a_challenger(world, trained):
@@ -229,7 +242,7 @@ def test_a_candidate_that_the_server_cannot_answer_with_is_stopped(world, traine
     shutil.copytree(trained["candidate"].path, broken.path)
     (Path(broken.path) / "model.skops").write_bytes(b"not a model")
     with pytest.raises(ServingError, match="must not be deployed"):
-        trained["run"].validate(trained["data"], broken)
+        Run(world, "broken", "2024-01-01", "2024-03-01").validate(trained["data"], broken)
 
 
 def test_the_checks_tell_concept_drift_from_data_drift(monitored):
