@@ -178,7 +178,7 @@ def _choose(rows: pa.Table, columns: Columns, wanted: int) -> pa.Table:
         lacking = np.flatnonzero(_is_missing(rows.column(name)))
         if len(lacking) and chosen.isdisjoint(lacking.tolist()):
             chosen.add(int(lacking[len(lacking) // 2]))
-    return rows.take(sorted(chosen))
+    return rows.take(pa.array(sorted(chosen), pa.int64()))
 
 
 def _missing(rows: pa.Table, columns: Columns) -> Array:

@@ -39,6 +39,7 @@ def serve(
     port_file: Path | None = None,
     drain_s: float = 0.0,
     log_max_age_s: float = 60.0,
+    log_patience_s: float = 20.0,
     end_with_stdin: bool = False,
 ) -> None:
     """Serve a release until a signal ends it.
@@ -52,6 +53,7 @@ def serve(
         port_file: written as JSON, `{"port": ..., "pid": ...}`, once the server answers.
         drain_s: how long to go on answering after a signal.
         log_max_age_s: how long an answered row may wait to be logged.
+        log_patience_s: how long, at the end, the store may take for the last rows.
         end_with_stdin: end when standard input does: a parent process that died takes us along.
 
     Raises:
@@ -74,12 +76,12 @@ def serve(
         address = f"http://{host}:{listener.getsockname()[1]}"
 
         def started() -> None:
-            sys.stdout.write(f"driftline: {model.name} {model.release} answers at {address}\n")
-            sys.stdout.flush()
             if port_file is not None:
                 _write_port(port_file, listener.getsockname()[1])
+            sys.stdout.write(f"driftline: {model.name} {model.release} answers at {address}\n")
+            sys.stdout.flush()
 
-        worker = Worker(make_app(model, log), log, started, drain_s)
+        worker = Worker(make_app(model, log), log, started, drain_s, log_patience_s)
         if end_with_stdin:
             _end_with_stdin(worker)
         # numpy may have been imported, with all cores, before this function was called.
@@ -105,6 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
             port_file=options.port_file,
             drain_s=options.drain,
             log_max_age_s=options.log_max_age,
+            log_patience_s=options.log_patience,
             end_with_stdin=options.end_with_stdin,
         )
     except DriftlineError as error:
@@ -133,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
         default=60.0,
         metavar="SECONDS",
         help="write a logged row after that long at the latest (%(default)s)",
+    )
+    add(
+        "--log-patience",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="at the end, wait that long for the store to take the last rows (%(default)s)",
     )
     add(
         "--drain",

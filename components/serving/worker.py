@@ -28,6 +28,7 @@ class Worker(uvicorn.Server):
         log: closed when the last request was answered.
         started: called once, when requests are answered.
         drain_s: how long to go on answering after the first signal.
+        log_patience_s: how long closing the log may take.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Worker(uvicorn.Server):
         log: PredictionLog | None,
         started: Callable[[], None],
         drain_s: float = 0.0,
+        log_patience_s: float = 20.0,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -53,6 +55,7 @@ class Worker(uvicorn.Server):
         self._log = log
         self._started = started
         self._drain_s = drain_s
+        self._log_patience_s = log_patience_s
         self._end_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -77,4 +80,4 @@ class Worker(uvicorn.Server):
         """Finish the requests, then write the log while signals are still caught."""
         await super().shutdown(sockets)
         if self._log is not None:
-            self._log.close()
+            self._log.close(self._log_patience_s)

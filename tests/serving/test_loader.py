@@ -1,0 +1,100 @@
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+
+from components.core.errors import ReleaseError, ServingError
+from components.release.package import load_release, seal
+from components.serving.loader import load_model
+
+
+def test_a_verified_release_is_loaded_and_has_answered_once(releases):
+    folder = releases("words")
+
+    served = load_model(folder)
+
+    assert (served.name, served.release, served.classes) == (
+        "pumps",
+        "2024-03-09-abc",
+        ["no", "yes"],
+    )
+    assert served.model_sha256 == load_release(folder).manifest.files["model.skops"]
+    assert served.outputs == ["prediction", "probability"]
+    assert load_model(releases("regression")).outputs == ["prediction"]
+
+
+@pytest.mark.parametrize("name", ["model.skops", "spec.json", "schema.json", "manifest.json"])
+@pytest.mark.parametrize("damage", ["changed", "cut off", "gone"])
+def test_a_damaged_release_is_refused(own_release, name, damage):
+    path = own_release() / name
+    content = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"x" + content[1:] if damage == "changed" else content[:-10])
+
+    with pytest.raises(ReleaseError, match=name.replace(".", r"\.")) as caught:
+        load_model(path.parent)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_candidate_needs_leave(own_release):
+    folder = own_release()
+    (folder / "manifest.json").unlink()
+    seal(folder, "pumps", "candidate-0123", {})
+
+    with pytest.raises(ReleaseError, match="has passed no gate"):
+        load_model(folder)
+    assert load_model(folder, allow_candidate=True).release == "candidate-0123"
+
+
+def test_a_model_with_other_features_than_its_spec_is_refused(own_release, make_release, tmp_path):
+    folder = own_release()
+    spec = (folder / "spec.json").read_text()
+    (folder / "spec.json").write_text(spec.replace('["load","age"]', '["age","load"]'))
+    (folder / "manifest.json").unlink()
+    seal(folder, "pumps", "v1", {})
+
+    with pytest.raises(ReleaseError, match="name different features"):
+        load_model(folder)
+
+
+def test_a_model_that_does_not_answer_is_no_model_to_serve(served):
+    from components.serving.loader import _warm_up
+
+    def broken(_table):
+        raise ValueError("not fitted")
+
+    with pytest.raises(ServingError, match="does not answer a row of missing values"):
+        _warm_up(replace(served("binary"), score=broken))
+
+
+def test_a_model_that_fails_only_in_company_blames_no_row(served):
+    good = served("binary")
+
+    def unsociable(table):
+        if table.num_rows > 1:
+            raise ValueError("one at a time")
+        return good.score(table)
+
+    features = pa.table(
+        {"load": [1.0, 2.0], "age": [1.0, 2.0], "site": ["north"] * 2, "shift": ["day"] * 2}
+    )
+    with pytest.raises(ServingError, match="does not answer: one at a time"):
+        replace(good, score=unsociable).answer(features)
+
+
+def test_refusing_unseen_categories_needs_a_list_of_the_seen_ones(own_release):
+    folder = own_release("binary", unseen="refuse")
+    schema = (folder / "schema.json").read_text()
+    assert '"complete":true' in schema.replace(" ", "")
+    (folder / "schema.json").write_text(
+        schema.replace('"complete": true', '"complete": false').replace(
+            '"complete":true', '"complete":false'
+        )
+    )
+    (folder / "manifest.json").unlink()
+    seal(folder, "pumps", "v1", {})
+
+    with pytest.raises(ReleaseError, match="cannot refuse unseen values of site"):
+        load_model(folder)
