@@ -79,6 +79,10 @@ class Foreign(Exception):  # noqa: N818 - not an error by itself: the caller dec
     """A model file holds what it may not; the message names it."""
 
 
+class Untrusted(Foreign):
+    """It holds types of packages that the caller has not said to trust."""
+
+
 def trusted_types(members: dict[str, bytes], prefixes: Sequence[str]) -> list[str]:
     """Audit a model file without building anything from it.
 
@@ -91,7 +95,8 @@ def trusted_types(members: dict[str, bytes], prefixes: Sequence[str]) -> list[st
         The types to pass to skops as trusted.
 
     Raises:
-        Foreign: naming what is not allowed.
+        Untrusted: naming the types that are not allowed.
+        Foreign: naming what no model file holds.
     """
     schema = json.loads(members[SCHEMA])
     if schema.get("protocol") != _PROTOCOL:
@@ -102,7 +107,7 @@ def trusted_types(members: dict[str, bytes], prefixes: Sequence[str]) -> list[st
     open_prefixes = tuple(p for p in prefixes if not _is_scikit_learn(p))
     foreign = sorted(name for name in unknown if not _is_class_below(name, open_prefixes))
     if foreign:
-        raise Foreign(f"it holds {', '.join(foreign[:5])}")
+        raise Untrusted(f"it holds {', '.join(foreign[:5])}")
     return [*TYPES, *sorted(unknown)]
 
 

@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 
 from components.core.errors import ModelError, ReleaseError
 from components.core.verdict import Document
-from components.model.allowlist import Foreign, trusted_types
+from components.model.allowlist import Foreign, Untrusted, trusted_types
 from components.model.archive import canonical, pack, unpack
 from components.model.records import Label
 from components.model.score import FittedModel
@@ -108,10 +108,14 @@ def load_model(
         )
     try:
         facts, pipeline = _read(data, allowed_prefixes)
+    except Untrusted as error:
+        raise ReleaseError(
+            f"{path} is refused: {error}, not on the list of allowed types; {_REMEDY}; only if you "
+            "trust that package, add it to the spec's estimator.allowed_prefixes"
+        ) from error
     except (Foreign, Unsound) as error:
         raise ReleaseError(
-            f"{path} is refused: {error}, which no model of driftline does; {_REMEDY}, "
-            "or pass its package as an allowed prefix if you trust it"
+            f"{path} is refused: {error}, which no model of driftline does; {_REMEDY}"
         ) from error
     except InconsistentVersionWarning as error:
         raise ReleaseError(

@@ -53,16 +53,18 @@ def check_soundness(model: Any) -> None:
         Unsound: naming the kind of object.
     """
     for part in _parts(model):
-        if isinstance(part, _BOOSTERS):
+        # A meta-estimator also holds what it was made from, which is not fitted.
+        fitted = getattr(part, "__dict__", {}).keys()
+        if isinstance(part, _BOOSTERS) and "_predictors" in fitted:
             _check_booster(part)
-        elif isinstance(part, _FORESTS):
+        elif isinstance(part, _FORESTS) and "estimators_" in fitted:
             for tree in np.ravel(part.estimators_):
                 _check_tree(tree, part.n_features_in_)
-        elif isinstance(part, BaseDecisionTree) and hasattr(part, "tree_"):
+        elif isinstance(part, BaseDecisionTree) and "tree_" in fitted:
             _check_tree(part, part.n_features_in_)
         elif isinstance(part, KDTree | BallTree):
             _check_neighbours(part)
-        elif isinstance(part, SVC | NuSVC | SVR | NuSVR):
+        elif isinstance(part, SVC | NuSVC | SVR | NuSVR) and "support_vectors_" in fitted:
             _check_vectors(part)
 
 
