@@ -39,7 +39,7 @@ def make_folder(folder: Path, rows: int) -> None:
     for day in range(DAYS):
         begin = START + timedelta(days=day)
         ids = np.arange(day * daily, (day + 1) * daily)
-        ids[:: 200] = 7
+        ids[::200] = 7
         columns: dict[str, pa.Array] = {
             "id": pa.array([f"{number * 2654435761 % (1 << 64):016x}" for number in ids.tolist()]),
             "time": pa.array(

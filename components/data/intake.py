@@ -1,0 +1,167 @@
+"""What happens to each batch on its way from a source to a window: filter, convert, count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.core.window import Window
+from components.data.convert import TIME, Converted, to_labels, to_numbers, to_texts, widen
+from components.data.fingerprint import Fingerprint
+from components.data.hashing import SeenHashes, hash_texts
+from components.data.report import ColumnReport
+from components.data.sources import UNTYPED
+from components.data.times import to_times
+from components.spec.model import Spec
+
+_EXAMPLES = 5
+_EXAMPLE_LENGTH = 60
+
+
+class Intake:
+    """Turns batches as a source has them into batches of the window, and counts what it drops.
+
+    Attributes:
+        rows_read, rows_outside, rows_bad_time, rows_no_id, duplicates, rows: see `IngestReport`.
+        labels: rows with a label that is known by `as_of`.
+        labels_not_due: labels dropped because they were not known then.
+    """
+
+    def __init__(self, spec: Spec, window: Window, as_of: datetime) -> None:
+        self.window = window
+        self.as_of = as_of
+        self.rows_read = self.rows_outside = self.rows_bad_time = self.rows_no_id = 0
+        self.duplicates = self.rows = self.labels = self.labels_not_due = 0
+        self._columns = spec.columns
+        self._known_until = as_of - spec.label_delay
+        self._is_regression = spec.task == "regression"
+        self._label_type = pa.float64() if self._is_regression else pa.null()
+        self._unparsable = dict.fromkeys(spec.columns.all, 0)
+        self._examples: dict[str, list[str]] = {name: [] for name in spec.columns.all}
+        self._seen = SeenHashes()
+        self._fingerprint = Fingerprint()
+
+    def take(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch's rows that belong to the window, with the spec's columns and types."""
+        self.rows_read += batch.num_rows
+        batch, times = self._inside(batch)
+        batch, times, ids = self._identified(batch, times)
+        arrays = {self._columns.id: ids, self._columns.time: times}
+        for name in self._columns.numeric:
+            arrays[name] = self._converted(name, to_numbers(_column(batch, name)), batch)
+        for name in self._columns.categorical:
+            arrays[name] = self._converted(name, to_texts(_column(batch, name)), batch)
+        arrays[self._columns.target] = self._due(self._labels(batch), times)
+        taken = pa.RecordBatch.from_arrays(list(arrays.values()), schema=self._schema())
+        self.rows += taken.num_rows
+        self._fingerprint.add(self._comparable(taken))
+        return taken
+
+    def schema(self) -> pa.Schema:
+        """The window's columns; a classification without any label has labels of type string."""
+        if pa.types.is_null(self._label_type):
+            self._label_type = pa.string()
+        return self._schema()
+
+    def examples(self, name: str) -> list[str]:
+        """Some values of a column that could not be converted."""
+        return self._examples[name]
+
+    def column_report(self, name: str, kinds: Sequence[str] | None) -> ColumnReport:
+        """What became of a column that the source has with these types, or does not have."""
+        return ColumnReport(
+            source_type=", ".join(sorted(kinds)) if kinds else "missing",
+            unparsable=self._unparsable[name],
+            examples=self._examples[name],
+        )
+
+    def fingerprint(self) -> str:
+        """The fingerprint of all rows taken, their names and their types."""
+        return self._fingerprint.digest(f"{self._columns.target}: {self.schema()}")
+
+    def _inside(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array]:
+        name = self._columns.time
+        converted = to_times(_column(batch, name))
+        times = self._converted(name, converted, batch)
+        start, end = pa.scalar(self.window.start, TIME), pa.scalar(self.window.end, TIME)
+        inside = pc.and_(pc.greater_equal(times, start), pc.less(times, end)).fill_null(False)
+        self.rows_bad_time += times.null_count
+        self.rows_outside += len(times) - times.null_count - inside.true_count
+        return _kept(inside, batch), _kept(inside, times)
+
+    def _identified(
+        self, batch: pa.RecordBatch, times: pa.Array
+    ) -> tuple[pa.RecordBatch, pa.Array, pa.Array]:
+        name = self._columns.id
+        ids = self._converted(name, to_texts(_column(batch, name)), batch)
+        present = pc.not_equal(ids, "").fill_null(False)
+        self.rows_no_id += len(ids) - present.true_count
+        batch, times, ids = (_kept(present, rows) for rows in (batch, times, ids))
+        first = pa.array(self._seen.first(hash_texts(ids)))
+        self.duplicates += len(ids) - first.true_count
+        return _kept(first, batch), _kept(first, times), _kept(first, ids)
+
+    def _labels(self, batch: pa.RecordBatch) -> pa.Array:
+        name = self._columns.target
+        values = _column(batch, name)
+        if self._is_regression:
+            return self._converted(name, to_numbers(values), batch)
+        untyped = UNTYPED.items() <= (batch.schema.metadata or {}).items()
+        labels = self._converted(name, to_labels(values, typed=not untyped), batch)
+        self._label_type = widen(self._label_type, labels.type)
+        return labels.cast(self._label_type)
+
+    def _due(self, labels: pa.Array, times: pa.Array) -> pa.Array:
+        """The labels that are known by `as_of`; the others are null, as if never seen."""
+        due = pc.less_equal(times, pa.scalar(self._known_until, TIME))
+        known = pc.if_else(due, labels, pa.scalar(None, labels.type))
+        self.labels += len(known) - known.null_count
+        self.labels_not_due += known.null_count - labels.null_count
+        return known
+
+    def _converted(self, name: str, converted: Converted, batch: pa.RecordBatch) -> pa.Array:
+        """Count the values that did not fit, and remember some."""
+        values, bad = converted
+        if count := bad.true_count:
+            self._unparsable[name] += count
+            examples = self._examples[name]
+            if len(examples) < _EXAMPLES:
+                for value in batch.column(name).filter(bad).unique()[: 2 * _EXAMPLES]:
+                    text = str(value.as_py())[:_EXAMPLE_LENGTH]
+                    if text not in examples and len(examples) < _EXAMPLES:
+                        examples.append(text)
+        return values
+
+    def _schema(self) -> pa.Schema:
+        columns = self._columns
+        return pa.schema(
+            [
+                (columns.id, pa.string()),
+                (columns.time, TIME),
+                *((name, pa.float64()) for name in columns.numeric),
+                *((name, pa.string()) for name in columns.categorical),
+                (columns.target, self._label_type),
+            ]
+        )
+
+    def _comparable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with labels as texts: their type may still change, their text does not."""
+        if self._is_regression:
+            return batch
+        place = batch.num_columns - 1
+        return batch.set_column(place, self._columns.target, batch.column(place).cast(pa.string()))
+
+
+def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    if name in batch.schema.names:
+        return batch.column(name)
+    return pa.nulls(batch.num_rows)
+
+
+def _kept(mask: pa.Array, rows: Any) -> Any:
+    """The rows, or the values, where the mask is true."""
+    return rows if mask.true_count == len(mask) else rows.filter(mask)
