@@ -39,7 +39,6 @@ _LOADERS: dict[str, tuple[str, ...]] = {
     "RandomStateNode": ("numpy.random.",),
     "SetNode": ("builtins.set",),
     "SliceNode": (),
-    "SparseMatrixNode": (),
     "TreeNode": ("sklearn.tree._tree.Tree",),
     "TupleNode": ("builtins.tuple",),
     "TypeNode": (),

@@ -32,19 +32,16 @@ def canonical(archive: bytes, extra: Mapping[str, bytes]) -> bytes:
     schema = json.loads(members.pop(SCHEMA))
     _sort_sets(schema)
     _renumber(schema)
-    named = {
-        new: _timeless(members[old]) if new.endswith(".npz") else members[old]
-        for old, new in _rename_files(schema).items()
-    }
+    named = {new: members[old] for old, new in _rename_files(schema).items()}
     text = json.dumps(schema, separators=(",", ":")).encode()
     return pack({SCHEMA: text, **dict(sorted(extra.items())), **named})
 
 
-def unpack(archive: bytes, *, compressed: bool = False) -> dict[str, bytes]:
+def unpack(archive: bytes) -> dict[str, bytes]:
     """A zip archive's members by name.
 
     Raises:
-        ValueError: when two members share a name, or they are larger than the archive although
+        ValueError: when two members share a name, or they are larger than the archive, although
             nothing in it should be compressed.
         zipfile.BadZipFile: when it is no archive, or a member is damaged.
     """
@@ -52,7 +49,7 @@ def unpack(archive: bytes, *, compressed: bool = False) -> dict[str, bytes]:
         names = source.namelist()
         if len(set(names)) < len(names):
             raise ValueError("two of its members have one name")
-        if not compressed and sum(info.file_size for info in source.infolist()) > len(archive):
+        if sum(info.file_size for info in source.infolist()) > len(archive):
             raise ValueError("its members are larger than itself")
         return {name: source.read(name) for name in names}
 
@@ -89,11 +86,6 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
             pending.extend(reversed(item.values()))
         elif isinstance(item, list):
             pending.extend(reversed(item))
-
-
-def _timeless(archive: bytes) -> bytes:
-    """A sparse matrix's own archive (npz) in one form only."""
-    return pack(unpack(archive, compressed=True))
 
 
 def _sort_sets(schema: Any) -> None:

@@ -119,7 +119,7 @@ def test_boosting_takes_a_column_of_many_categories_and_one_without_any():
 
 @pytest.mark.parametrize("path", [BOOSTER, LOGISTIC])
 def test_unseen_categories_and_missing_values_are_answered(path):
-    model, frame = small_model(path), small_frame(5)
+    model, frame = small_model(path, max_iter=20), small_frame(5)
     frame["k"] = np.array(["new", None, "w", "x", "y"], dtype=object)
     frame["a"] = np.nan
 
@@ -131,7 +131,7 @@ def test_unseen_categories_and_missing_values_are_answered(path):
 
 
 def test_an_unseen_category_is_answered_as_a_missing_one_by_boosting():
-    model, frame = small_model(BOOSTER), small_frame(2)
+    model, frame = small_model(BOOSTER, max_iter=20), small_frame(2)
     frame["k"] = np.array(["new", None], dtype=object)
     frame.iloc[1, :3] = frame.iloc[0, :3]
     frame["l"] = "p"
