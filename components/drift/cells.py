@@ -1,0 +1,130 @@
+"""The cells in which two profiles of one column are compared: few, and none nearly empty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.drift.columns import CategoryProfile, NumericProfile
+from components.drift.distances import Counts
+
+# A chi-square test holds its level when no cell is expected to have fewer rows (Cochran, 1954).
+LEAST_EXPECTED = 5.0
+_QUANTILES = 10
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Two samples' rows in the same cells, (k,) each, in the same order.
+
+    `lumped` is the share of the rows whose category is too rare for a cell of its own.
+    """
+
+    reference: Counts
+    current: Counts
+    lumped: float = 0.0
+
+    @property
+    def sizes(self) -> tuple[float, float]:
+        """The rows of both samples."""
+        return float(self.reference.sum()), float(self.current.sum())
+
+
+def numeric_cells(reference: NumericProfile, current: NumericProfile, missing: bool) -> Cells:
+    """Tenths of the reference, what lies outside of its range, and the rows without a value.
+
+    A value that many rows share has a cell of its own.
+
+    Args:
+        reference: the column's reference.
+        current: the same column, counted in the same cells.
+        missing: whether the rows without a value count.
+    """
+    counts = [np.array(p.counts, dtype=np.float64) for p in (reference, current)]
+    starts = np.append(0, _cuts(reference, counts[0]) + 1)
+    coarse = [np.add.reduceat(c, starts) for c in counts]
+    groups = _adjacent(_expected(coarse[0], coarse[1]))
+    pooled = [np.bincount(groups, weights=c).astype(np.float64) for c in coarse]
+    if missing:
+        pooled = [np.append(c, p.empty) for c, p in zip(pooled, (reference, current), strict=True)]
+    return pool(Cells(pooled[0], pooled[1]), [])
+
+
+def category_cells(reference: CategoryProfile, current: CategoryProfile, missing: bool) -> Cells:
+    """The categories, all rare and unknown ones together in the last cell, and the empty rows.
+
+    Unknown categories never have a cell of their own: which these are was seen in the current
+    sample alone, so that a test of such a cell would alarm without drift.
+    """
+    pairs = [[float(count) for count in p.counts] for p in (reference, current)]
+    if missing:
+        pairs = [[*c, float(p.empty)] for c, p in zip(pairs, (reference, current), strict=True)]
+    pairs = [[*c, float(p.unknown)] for c, p in zip(pairs, (reference, current), strict=True)]
+    cells = Cells(np.array(pairs[0]), np.array(pairs[1]))
+    pooled = pool(cells, [len(pairs[0]) - 1])
+    both = cells.reference + cells.current
+    own = _expected(cells.reference, cells.current)[:-1] >= LEAST_EXPECTED
+    lumped = 1 - float(both[:-1][own].sum() / max(both.sum(), 1.0))
+    return Cells(pooled.reference, pooled.current, lumped)
+
+
+def pool(cells: Cells, rare: list[int]) -> Cells:
+    """Put all cells that are expected to be nearly empty into one, the last.
+
+    Args:
+        cells: the cells.
+        rare: cells that belong there whatever they hold.
+    """
+    expected = _expected(cells.reference, cells.current)
+    small = expected < LEAST_EXPECTED
+    small[rare] = True
+    large = np.flatnonzero(~small)
+    together = float(expected[small].sum())
+    if large.size and 0 < together < LEAST_EXPECTED:  # still nearly empty: the next one as well
+        smallest = large[np.argmin(expected[large])]
+        small[smallest] = True
+        large = large[large != smallest]
+    pooled = []
+    for counts in (cells.reference, cells.current):
+        last = [counts[small].sum()] if together or not large.size else []
+        pooled.append(np.append(counts[large], last))
+    return Cells(pooled[0], pooled[1])
+
+
+def _expected(reference: Counts, current: Counts) -> Counts:
+    """The rows that the smaller sample would have in each cell if both had the same shares."""
+    n, m = reference.sum(), current.sum()
+    if n + m == 0:
+        return np.zeros_like(reference)
+    return np.asarray((reference + current) * (min(n, m) / (n + m)), dtype=np.float64)
+
+
+def _cuts(reference: NumericProfile, counts: Counts) -> NDArray[np.int64]:
+    """The edges at which the fine cells are cut into tenths of the reference, (c,) ascending."""
+    below = np.cumsum(counts)[:-1]
+    rows = counts.sum()
+    if not below.size or not rows:
+        return np.array([], dtype=np.int64)
+    targets = rows * np.arange(1, _QUANTILES) / _QUANTILES
+    lowest = np.searchsorted(below, reference.negative_infinite, side="right") - 1
+    highest = np.searchsorted(below, rows - reference.positive_infinite, side="left")
+    heavy = np.flatnonzero(counts >= rows / _QUANTILES)
+    cuts = [*np.searchsorted(below, targets, side="left"), lowest, highest, *heavy, *(heavy - 1)]
+    found = np.unique(np.array(cuts, dtype=np.int64))
+    return found[(found >= 0) & (found < below.size)]
+
+
+def _adjacent(expected: Counts) -> NDArray[np.int64]:
+    """Number the cells so that neighbours share a number until they are full enough, (k,)."""
+    groups = np.zeros(expected.size, dtype=np.int64)
+    group, filled = 0, 0.0
+    for index, rows in enumerate(expected.tolist()):
+        groups[index] = group
+        filled += rows
+        if filled >= LEAST_EXPECTED:
+            group, filled = group + 1, 0.0
+    if 0 < filled < LEAST_EXPECTED or filled == 0:
+        groups[groups == group] = max(group - 1, 0)
+    return groups

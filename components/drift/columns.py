@@ -1,0 +1,130 @@
+"""What a profile holds of one column: counts in fixed cells, and little else.
+
+The cells are the reference's: every profile of the same family counts in the same cells, which
+is why profiles merge exactly and compare without the rows.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.core.verdict import Document
+from components.drift import exact
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class ColumnCounts(Document):
+    """The rows of a column, by whether they hold a value.
+
+    `missing` rows are null or NaN, `unreadable` ones hold something of another kind, and `absent`
+    ones come from a file without the column. `types` are the Arrow types met.
+    """
+
+    rows: Count = 0
+    missing: Count = 0
+    unreadable: Count = 0
+    absent: Count = 0
+    types: list[str] = Field(default_factory=list)
+
+    @property
+    def empty(self) -> int:
+        """The rows without a value that a model could use."""
+        return self.missing + self.unreadable + self.absent
+
+    @property
+    def present(self) -> int:
+        """The rows with a value."""
+        return self.rows - self.empty
+
+
+class NumericProfile(ColumnCounts):
+    """A column of numbers.
+
+    `counts[i]` is the number of values above `edges[i - 1]` and up to `edges[i]`; the first cell
+    has no lower end and the last no upper one, and they hold the infinite values too. `minimum`,
+    `maximum`, `total` and `squares` are of the finite values, the sums without rounding.
+    `discrete` says that the edges are all the distinct values that the reference had.
+    """
+
+    kind: Literal["numeric"] = "numeric"
+    discrete: bool = False
+    edges: list[float] = Field(default_factory=list)
+    counts: list[Count]
+    negative_infinite: Count = 0
+    positive_infinite: Count = 0
+    minimum: float | None = None
+    maximum: float | None = None
+    total: str = "0x0p0"
+    squares: str = "0x0p0"
+
+    @property
+    def finite(self) -> int:
+        """How many values are finite."""
+        return self.present - self.negative_infinite - self.positive_infinite
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the finite values, rounded once."""
+        return exact.as_float(exact.decode(self.total), self.finite) if self.finite else None
+
+    @property
+    def deviation(self) -> float | None:
+        """The standard deviation of the finite values (divisor n)."""
+        if not self.finite:
+            return None
+        scale = exact.decode("0x1p0")
+        total, squares = exact.decode(self.total), exact.decode(self.squares)
+        # n * sum(x^2) - sum(x)^2, in whole numbers, so that nothing cancels.
+        excess = max(self.finite * squares * scale - total * total, 0)
+        return math.sqrt(excess / (self.finite * scale) ** 2)
+
+    def quantile(self, share: float) -> float | None:
+        """The value that this share of the values does not exceed, to the width of a cell.
+
+        Args:
+            share: between 0 and 1.
+
+        Returns:
+            A finite number in the column's unit; None where there are no finite values.
+        """
+        if self.minimum is None or self.maximum is None:
+            return None
+        below = list(accumulate(self.counts))
+        wanted = share * below[-1]
+        cell = next(i for i, count in enumerate(below) if count >= wanted and self.counts[i])
+        low = self.edges[cell - 1] if cell > 0 else self.minimum
+        high = self.edges[cell] if cell < len(self.edges) else self.maximum
+        if self.discrete and high <= self.maximum:
+            return max(high, self.minimum)
+        inside = (wanted - (below[cell] - self.counts[cell])) / self.counts[cell]
+        low, high = max(low, self.minimum), min(high, self.maximum)
+        return low + inside * (high - low)
+
+
+class CategoryProfile(ColumnCounts):
+    """A column of categories.
+
+    `counts` belong to `known`, the reference's categories in the order of their names. Of all
+    others, the first ones by name are counted in `others`, and the rows of the rest in `rest`.
+    `complete` says that the reference had no other categories than the known ones.
+    """
+
+    kind: Literal["category"] = "category"
+    complete: bool = True
+    known: list[str] = Field(default_factory=list)
+    counts: list[Count]
+    others: dict[str, Count] = Field(default_factory=dict)
+    rest: Count = 0
+
+    @property
+    def unknown(self) -> int:
+        """The rows whose category is not one of the known."""
+        return self.rest + sum(self.others.values())
+
+
+ColumnProfile = Annotated[NumericProfile | CategoryProfile, Field(discriminator="kind")]

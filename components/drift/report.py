@@ -1,0 +1,193 @@
+"""The drift report for people: our verdict first, then Evidently's plots of a sample."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from components.core.errors import DataError
+from components.core.verdict import Verdict
+from components.drift.check import read_predictions
+from components.drift.page import EMPTY_PAGE, open_page
+from components.drift.profile import PREDICTION
+from components.drift.values import as_strings, read_numbers
+from components.spec.model import Spec
+
+_ROWS = 5_000
+_SEED = 0
+# A plot of more categories than this says nothing.
+_CATEGORIES = 30
+# More plots than this nobody looks at, and Evidently is slow.
+_PLOTS = 40
+
+
+@dataclass
+class Plots:
+    """What Evidently is given, and why some columns are not."""
+
+    reference: dict[str, pd.Series] = field(default_factory=dict)
+    current: dict[str, pd.Series] = field(default_factory=dict)
+    numeric: list[str] = field(default_factory=list)
+    categorical: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def write_report(
+    sample_path: Path,
+    data_path: Path,
+    predictions_path: Path | None,
+    verdict: Verdict,
+    spec: Spec,
+    destination: Path,
+) -> None:
+    """Write one self-contained HTML page; the same inputs give the same plots.
+
+    Args:
+        sample_path: rows of the champion's training window, with its predictions.
+        data_path: the window.
+        predictions_path: the window's part of the prediction log, or None.
+        verdict: the drift check's verdict, which opens the page.
+        spec: its columns and the effect threshold.
+        destination: the file to write.
+
+    Raises:
+        DataError: when a file is not there or is no Parquet.
+    """
+    reference, current = _sample(sample_path, spec), _sample(data_path, spec)
+    if predictions_path is not None:
+        predicted = read_predictions(predictions_path, spec)
+        current = {**current, PREDICTION: predicted.take(pa.array(_chosen(len(predicted))))}
+    plots = _plots(reference, current, spec, [finding.column for finding in verdict.findings])
+    drawn = _evidently(plots, spec) if plots.numeric or plots.categorical else EMPTY_PAGE
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    destination.write_text(open_page(drawn, verdict, plots.left_out, _ROWS), encoding="utf-8")
+
+
+def _sample(path: Path, spec: Spec) -> dict[str, pa.Array]:
+    """At most 5,000 rows of the features and the prediction, from all over the file."""
+    try:
+        with pq.ParquetFile(path) as file:
+            wanted = [*spec.columns.features, PREDICTION]
+            names = [name for name in wanted if name in file.schema_arrow.names]
+            parts = [file.schema_arrow.empty_table().select(names)]
+            rows, start = _chosen(file.metadata.num_rows), 0
+            for batch in file.iter_batches(columns=names):
+                inside = rows[(rows >= start) & (rows < start + batch.num_rows)]
+                parts.append(pa.table(batch).select(names).take(pa.array(inside - start)))
+                start += batch.num_rows
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {error}; write it again") from error
+    table = pa.concat_tables(parts)
+    return {name: table.column(name).combine_chunks() for name in names}
+
+
+def _chosen(rows: int) -> NDArray[np.int64]:
+    if rows <= _ROWS:
+        return np.arange(rows, dtype=np.int64)
+    generator = np.random.default_rng(_SEED)
+    return np.sort(generator.choice(rows, _ROWS, replace=False)).astype(np.int64)
+
+
+def _plots(
+    reference: dict[str, pa.Array], current: dict[str, pa.Array], spec: Spec, order: list[str]
+) -> Plots:
+    """Choose what Evidently draws: what changed most comes first."""
+    plots = Plots()
+    names = [*spec.columns.features, PREDICTION]
+    for name in sorted(names, key=lambda n: order.index(n) if n in order else len(order)):
+        if len(plots.reference) == _PLOTS:
+            plots.left_out[name] = f"{_PLOTS} columns changed more"
+            continue
+        if name not in reference or name not in current:
+            where = "reference sample" if name not in reference else "window"
+            plots.left_out[name] = f"not in the {where}"
+            continue
+        as_number = name in spec.columns.numeric
+        if name == PREDICTION:
+            as_number = spec.task != "multiclass"
+        read = _numbers if as_number else _texts
+        before, after = read(reference[name]), read(current[name])
+        if not as_number:
+            before, after = _frequent(before, after)
+        if reason := _unfit(before, after):
+            plots.left_out[name] = reason
+            continue
+        shown = _harmless(name)
+        plots.reference[shown], plots.current[shown] = before, after
+        (plots.numeric if as_number else plots.categorical).append(shown)
+    return plots
+
+
+def _unfit(before: pd.Series, after: pd.Series) -> str:
+    """Why Evidently cannot draw a column; empty when it can."""
+    for values, where in ((before, "reference sample"), (after, "window")):
+        if not values.count():
+            return f"without values in the {where}"
+    if pd.concat([before, after]).nunique() < 2:
+        return "constant, and the same on both sides"
+    return ""
+
+
+def _frequent(before: pd.Series, after: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """The categories that are most frequent on either side; all others together."""
+    shares = before.value_counts(normalize=True).add(
+        after.value_counts(normalize=True), fill_value=0
+    )
+    kept = set(shares.sort_values(ascending=False, kind="stable").index[:_CATEGORIES])
+    if len(kept) == len(shares):
+        return before, after
+    return _lumped(before, kept), _lumped(after, kept)
+
+
+def _lumped(texts: pd.Series, kept: set[str]) -> pd.Series:
+    return texts.where(texts.isin(kept) | texts.isna(), "(others)")
+
+
+def _numbers(array: pa.Array) -> pd.Series:
+    values = read_numbers(array).values.copy()
+    values[~np.isfinite(values)] = np.nan
+    return pd.Series(values, dtype="float64")
+
+
+def _texts(array: pa.Array) -> pd.Series:
+    texts = [None if text is None else _harmless(text) for text in as_strings(array).to_pylist()]
+    return pd.Series(texts, dtype="object")
+
+
+def _harmless(text: str) -> str:
+    """A text that Evidently may put into its scripts as it stands, which is what it does."""
+    return text.replace("<", "[").replace(">", "]")
+
+
+def _evidently(plots: Plots, spec: Spec) -> str:
+    """Evidently's page; it is imported here alone, because that takes seconds."""
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    with warnings.catch_warnings():
+        # Evidently and its dependencies warn about their own use of older interfaces.
+        warnings.simplefilter("ignore")
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.presets import DataDriftPreset
+
+        definition = DataDefinition(
+            numerical_columns=plots.numeric, categorical_columns=plots.categorical
+        )
+        current, reference = (
+            Dataset.from_pandas(pd.DataFrame(side), definition)
+            for side in (plots.current, plots.reference)
+        )
+        columns = [*plots.numeric, *plots.categorical]
+        preset = DataDriftPreset(
+            columns=columns,
+            method="psi",
+            threshold=spec.checks.drift.effect,
+            drift_share=0.01,  # one column of those drawn is enough
+        )
+        return str(Report([preset]).run(current, reference).get_html_str(as_iframe=False))

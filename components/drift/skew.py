@@ -1,0 +1,287 @@
+"""Training-serving skew: what the server was given against what training sees for the same ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from components.core.errors import DataError
+from components.core.verdict import Finding, Severity, Verdict
+from components.core.window import Window
+from components.data.anomalies import percent
+from components.data.predictions import FEATURE
+from components.drift.causes import number_cause, text_cause
+from components.drift.describe import pair_text, sentence
+from components.drift.profile import profile_arrays
+from components.drift.rule import Threshold, judge
+from components.drift.values import as_strings, read_numbers
+from components.spec.model import Spec
+
+_EXAMPLES = 5
+# Enough differences to see a pattern in.
+_PATTERN_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The rows that both sides have: row `served[i]` of the log is row `trained[i]` of the data."""
+
+    ids: pa.Array
+    served: NDArray[np.int64]
+    trained: NDArray[np.int64]
+    only_served: int
+    only_trained: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether both sides have the same rows."""
+        return self.only_served == 0 and self.only_trained == 0
+
+
+def check_skew(
+    data_path: Path, predictions_path: Path, spec: Spec, window: Window, champion: str
+) -> Verdict:
+    """Compare served and trained features, value by value and as distributions.
+
+    A feature has drifted apart when more of its rows differ than `checks.skew.share`, or when the
+    drift rule finds different distributions; fewer rows are a `warn`. Numbers differ beyond the
+    relative `checks.skew.tolerance`; a value always differs from none.
+
+    Args:
+        data_path: the window as training reads it.
+        predictions_path: the window's part of the prediction log; it may have no rows.
+        spec: its columns and limits.
+        window: the window judged.
+        champion: the release that is serving.
+
+    Returns:
+        The verdict; `ok`, with a finding that says so, where nothing was logged.
+
+    Raises:
+        DataError: when a file is not there or is no Parquet.
+    """
+    try:
+        with pq.ParquetFile(data_path) as data, pq.ParquetFile(predictions_path) as log:
+            if not log.metadata.num_rows:
+                return _nothing_logged(window, champion, data.metadata.num_rows)
+            matched = _match(data, log, spec.columns.id)
+            features = spec.columns.features
+            compared = [_Feature(name, data, log, matched, spec) for name in features]
+            findings = list(_id_findings(matched, spec))
+            findings += sorted(
+                (finding for feature in compared for finding in feature.findings()),
+                key=lambda finding: -(finding.value or 0.0),
+            )
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(
+            f"{data_path} or {predictions_path} cannot be read as Parquet: {error}; "
+            "ingest the window again"
+        ) from error
+    rows = len(matched.served)
+    return Verdict.of(
+        "skew",
+        str(window),
+        champion,
+        findings,
+        quiet=f"{rows:,} rows were served as training sees them",
+        facts={
+            "rows": rows,
+            "only_served": matched.only_served,
+            "only_trained": matched.only_trained,
+            "columns": len(features),
+            "skewed": sorted({f.column for f in findings if f.severity == "drift"}),
+        },
+    )
+
+
+class _Feature:
+    """One feature on both sides; its columns are read when they are asked for."""
+
+    def __init__(
+        self, name: str, data: pq.ParquetFile, log: pq.ParquetFile, matched: Matched, spec: Spec
+    ) -> None:
+        self.name, self.matched, self.spec = name, matched, spec
+        self._data, self._log = data, log
+        self._numeric = name in spec.columns.numeric
+
+    def findings(self) -> Iterator[Finding]:
+        """How many values differ, and whether the distributions do."""
+        served, trained = _column(self._log, FEATURE + self.name), _column(self._data, self.name)
+        if served is None or trained is None:
+            lacking = "log" if served is None else "window"
+            yield Finding(
+                column=self.name,
+                statistic="missing column",
+                severity="warn",
+                message=f"{self.name} is not judged: the {lacking} does not have it",
+            )
+            return
+        pairs = _pairs(served, trained, self.matched)
+        differ = self._differ(*pairs)
+        if len(differ):
+            yield self._difference(pairs, differ)
+        elif len(self.matched.served):
+            yield Finding(
+                column=self.name,
+                statistic="different values",
+                severity="info",
+                message=f"{self.name} was served as training sees it",
+                value=0.0,
+                threshold=self.spec.checks.skew.share,
+                count=0,
+            )
+        # Rows that agree one by one need no test of their distributions.
+        if len(differ) or not self.matched.complete:
+            yield from self._distribution(served, trained)
+
+    def _differ(self, served: pa.Array, trained: pa.Array) -> NDArray[np.int64]:
+        """The matched rows whose values differ, (k,)."""
+        if not self._numeric:
+            a, b = as_strings(served), as_strings(trained)
+            same = pc.fill_null(pc.equal(a, b), pc.and_(a.is_null(), b.is_null()))
+            return np.flatnonzero(~same.to_numpy(zero_copy_only=False))
+        x, y = read_numbers(served).values, read_numbers(trained).values
+        with np.errstate(invalid="ignore", over="ignore"):
+            near = np.abs(x - y) <= self.spec.checks.skew.tolerance * np.maximum(
+                np.abs(x), np.abs(y)
+            )
+        near &= np.isfinite(x) & np.isfinite(y)
+        return np.flatnonzero(~(near | (x == y) | (np.isnan(x) & np.isnan(y))))
+
+    def _difference(self, pairs: tuple[pa.Array, pa.Array], differ: NDArray[np.int64]) -> Finding:
+        rows, limit = len(self.matched.served), self.spec.checks.skew.share
+        share = len(differ) / rows
+        severity: Severity = "drift" if share > limit else "warn"
+        few = pa.array(differ[:_PATTERN_ROWS])
+        served, trained = (column.take(few) for column in pairs)
+        ids = self.matched.ids.take(few[:_EXAMPLES]).to_pylist()
+        examples = [
+            f"{row}: {pair_text(a, b)}"
+            for row, a, b in zip(
+                ids,
+                served[:_EXAMPLES].to_pylist(),
+                trained[:_EXAMPLES].to_pylist(),
+                strict=True,
+            )
+        ]
+        detail = self._detail(served, trained) or examples[0]
+        return Finding(
+            column=self.name,
+            statistic="different values",
+            severity=severity,
+            message=f"{self.name} was served differently in {len(differ):,} of {rows:,} rows "
+            f"({percent(share)}, limit {percent(limit)}): {detail}",
+            value=share,
+            threshold=limit,
+            count=len(differ),
+            examples=examples,
+        )
+
+    def _detail(self, served: pa.Array, trained: pa.Array) -> str:
+        """The likely cause, or how large the differences are."""
+        if not self._numeric:
+            return text_cause(as_strings(served), as_strings(trained))
+        x, y = read_numbers(served).values, read_numbers(trained).values
+        if cause := number_cause(x, y):
+            return cause
+        size = np.abs(x - y)
+        size = size[np.isfinite(size)]
+        return f"by {np.median(size):.3g} in the median" if size.size else ""
+
+    def _distribution(self, served: pa.Array, trained: pa.Array) -> Iterator[Finding]:
+        drift = self.spec.checks.drift
+        threshold = Threshold(drift.effect, drift.alpha / len(self.spec.columns.features))
+        categorical = () if self._numeric else (self.name,)
+        before = profile_arrays({self.name: trained}, categorical=categorical)
+        after = profile_arrays({self.name: served}, before).columns[self.name]
+        evidence = judge(before.columns[self.name], after, threshold)
+        if evidence.answer == "drift":
+            text = sentence(self.name, before.columns[self.name], after, evidence, threshold)
+            yield Finding(
+                column=self.name,
+                statistic="psi",
+                severity="drift",
+                message=f"as served, {text}",
+                value=evidence.psi,
+                threshold=threshold.effect,
+                interval=evidence.interval,
+                p_value=evidence.p_value,
+                minimum_effect=evidence.minimum_effect,
+            )
+
+
+def _match(data: pq.ParquetFile, log: pq.ParquetFile, id_column: str) -> Matched:
+    served, trained = _column(log, "row_id"), _column(data, id_column)
+    if served is None or trained is None:
+        raise DataError(f"there is no row_id in the log or no {id_column} in the window; log anew")
+    served, trained = as_strings(served), as_strings(trained)
+    found = pc.index_in(served, value_set=trained)
+    rows = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
+    positions = found.drop_null().to_numpy().astype(np.int64)
+    return Matched(
+        ids=served.take(pa.array(rows)),
+        served=rows,
+        trained=positions,
+        only_served=len(served) - len(rows),
+        only_trained=len(trained) - len(np.unique(positions)),
+    )
+
+
+def _id_findings(matched: Matched, spec: Spec) -> Iterator[Finding]:
+    name, both = spec.columns.id, len(matched.served)
+    if matched.only_served:
+        total = both + matched.only_served
+        share = matched.only_served / total
+        remedy = "" if both else "; send the id column with every request"
+        yield Finding(
+            column=name,
+            statistic="only served",
+            severity="warn" if share > spec.checks.skew.share else "info",
+            message=f"{matched.only_served:,} of {total:,} logged rows ({percent(share)}) are not "
+            f"in the window's data{remedy}",
+            value=share,
+            threshold=spec.checks.skew.share,
+            count=matched.only_served,
+        )
+    if matched.only_trained:
+        total = both + matched.only_trained
+        share = matched.only_trained / total
+        yield Finding(
+            column=name,
+            statistic="only trained",
+            severity="info",
+            message=f"{matched.only_trained:,} of {total:,} rows ({percent(share)}) of the "
+            "window's data were not logged",
+            value=share,
+            count=matched.only_trained,
+        )
+
+
+def _pairs(served: pa.Array, trained: pa.Array, matched: Matched) -> tuple[pa.Array, pa.Array]:
+    return served.take(pa.array(matched.served)), trained.take(pa.array(matched.trained))
+
+
+def _column(file: pq.ParquetFile, name: str) -> pa.Array | None:
+    if name not in file.schema_arrow.names:
+        return None
+    return file.read(columns=[name]).column(name).combine_chunks()
+
+
+def _nothing_logged(window: Window, champion: str, rows: int) -> Verdict:
+    message = f"no predictions were logged in {window}, so serving cannot be compared"
+    finding = Finding(column="", statistic="rows", severity="info", message=message, count=0)
+    return Verdict.of(
+        "skew",
+        str(window),
+        champion,
+        [finding],
+        quiet=message,
+        facts={"rows": 0, "only_served": 0, "only_trained": rows, "skewed": []},
+    )

@@ -1,0 +1,93 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.core.verdict import Verdict
+from components.data import summary as summaries
+from components.data.anomalies import beyond_chance
+from components.data.column_schema import learn_column, widened
+from components.data.row_anomalies import row_findings
+from components.data.summary import CategorySummary, NumberSummary, summarise
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.03, 0.5, 0.99])
+@pytest.mark.parametrize(("n", "m"), [(1000, 1000), (100_000, 500), (500, 100_000)])
+def test_two_samples_of_one_share_are_within_chance(share, n, m):
+    draw = np.random.default_rng([6, n, m])
+    pairs = zip(
+        draw.binomial(m, share, 5000).tolist(), draw.binomial(n, share, 5000).tolist(), strict=True
+    )
+    assert not any(beyond_chance(now, m, before, n) for now, before in pairs)
+
+
+@pytest.mark.parametrize(
+    ("now", "before"), [((40, 1000), (0, 1000)), ((10, 1000), (0, 50_000)), ((900, 1000), (1, 9))]
+)
+def test_a_clear_increase_is_beyond_chance(now, before):
+    assert beyond_chance(*now, *before)
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
+def test_fewer_hits_are_no_increase(hits, more, before, more_before):
+    now, then = (hits, hits + more), (before, before + more_before)
+    if beyond_chance(*now, *then):
+        assert now[0] / now[1] > then[0] / then[1]
+        assert not beyond_chance(*then, *now)
+
+
+def test_a_range_is_widened_with_sense():
+    column = learn_column(pa.array([0.0, 4.0]), "number", "double")
+    assert widened(column, 0.5) == (0.0, 6.0)
+    assert widened(learn_column(pa.array([3.0, 3.0]), "number", "double"), 0.5) == (3.0, 3.0)
+    assert widened(learn_column(pa.nulls(2), "number", "double"), 0.5) == (-math.inf, math.inf)
+
+
+def test_too_many_categories_are_not_kept(monkeypatch):
+    monkeypatch.setattr(summaries, "MOST_CATEGORIES", 10)
+    summary = CategorySummary()
+    batch = pa.record_batch({"c": pa.array([f"k{i}" for i in range(11)])})
+    summarise([batch, batch], {"c": summary})
+    assert (summary.rows, summary.complete, summary.counts) == (22, False, {})
+    column = learn_column(batch.column("c"), "category", "string")
+    assert (column.complete, column.categories) == (False, {})
+
+
+def test_a_summary_does_not_depend_on_the_batches():
+    values = pa.array([1.5, None, -7.0, 300.0, float("inf")])
+    whole, parts = NumberSummary(0, 100), NumberSummary(0, 100)
+    summarise([pa.record_batch({"a": values})], {"a": whole})
+    summarise([pa.record_batch({"a": values.slice(i, 1)}) for i in range(5)], {"a": parts})
+    assert vars(whole) == vars(parts)
+    assert (whole.rows, whole.nulls, whole.unfit) == (5, 2, 1)
+    assert (whole.below, whole.above, whole.fractional) == (1, 1, 1)
+
+
+def test_row_problems_without_a_reference_are_warnings():
+    from components.data.report import IngestReport
+
+    report = IngestReport(
+        window="2024-01-01..2024-02-01",
+        as_of="2025-01-01",
+        source="s",
+        rows_read=100,
+        rows_outside=0,
+        rows_bad_time=0,
+        rows_no_id=5,
+        duplicates=0,
+        rows=95,
+        labels=0,
+        labels_not_due=0,
+        missing_columns=[],
+        extra_columns=[],
+        columns={},
+        fingerprint="f",
+    )
+    (finding,) = row_findings(report, {}, 0)
+    assert finding.message == "5 of 100 rows (5.0 %) have no id and were left out"
+    assert Verdict.of("schema", "w", "", [finding]).status == "warn"
+    (finding,) = row_findings(report, {"rows_no_id": 5}, 100)
+    assert finding.severity == "info"

@@ -1,0 +1,79 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.drift.cells import LEAST_EXPECTED, Cells, category_cells, numeric_cells, pool
+from components.drift.profile import profile_arrays
+
+counts = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=20)
+
+
+def _cells(reference, current, missing=True):
+    before = profile_arrays({"x": pa.array(reference)})
+    after = profile_arrays({"x": pa.array(current)}, before).columns["x"]
+    make = numeric_cells if before.columns["x"].kind == "numeric" else category_cells
+    return make(before.columns["x"], after, missing)
+
+
+@given(counts, st.data())
+def test_pooling_keeps_every_row_and_leaves_no_cell_nearly_empty(pairs, data):
+    cells = Cells(*(np.array(side, dtype=float) for side in zip(*pairs, strict=True)))
+    rare = data.draw(st.lists(st.integers(0, len(pairs) - 1), max_size=2, unique=True))
+    pooled = pool(cells, rare)
+    assert pooled.sizes == cells.sizes
+    n, m = pooled.sizes
+    if len(pooled.reference) > 1:
+        expected = (pooled.reference + pooled.current) * min(n, m) / (n + m)
+        assert expected.min() >= LEAST_EXPECTED - 1e-9
+
+
+def test_tenths_of_the_reference_and_a_cell_for_missing_values():
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=10_000)
+    cells = _cells(np.where(draw.random(10_000) < 0.1, np.nan, x), draw.normal(size=5_000))
+    assert len(cells.reference) == 11
+    assert cells.sizes == (10_000, 5_000)
+    assert cells.reference[:9] == pytest.approx(900, rel=0.1)
+    # The column was full in the window.
+    assert cells.current[-1] == 0
+
+
+def test_what_lies_outside_of_the_reference_has_cells_of_its_own():
+    cells = _cells(np.linspace(0, 1, 1000), np.linspace(-1, 2, 999))
+    assert cells.reference[0] == cells.reference[-1] == 0
+    assert cells.current[0] == cells.current[-1] == 333
+
+
+def test_a_frequent_value_has_a_cell_of_its_own():
+    draw = np.random.default_rng(1)
+    x = np.where(draw.random(10_000) < 0.5, 0.0, draw.normal(size=10_000))
+    cells = _cells(x, x)
+    assert 0.49 < cells.reference.max() / 10_000 < 0.51
+
+
+def test_unknown_and_rare_categories_share_the_last_cell():
+    cells = _cells(["a"] * 500 + ["b"] * 500 + ["rare"], ["a"] * 500 + ["b"] * 400 + ["new"] * 100)
+    assert cells.reference.tolist() == [500, 500, 1]
+    assert cells.current.tolist() == [500, 400, 100]
+
+
+def test_the_share_of_rows_in_rare_categories_is_known():
+    names = [f"k{i}" for i in range(900)]
+    cells = _cells(names + ["a"] * 100, names + ["a"] * 100)
+    assert cells.lumped == pytest.approx(0.9)
+
+
+def test_missing_values_can_be_left_out():
+    cells = _cells([1.0, 2.0, None] * 100, [1.0, 2.0, None] * 100, missing=False)
+    assert cells.sizes == (200, 200)
+
+
+@pytest.mark.parametrize("current", [[], [None] * 50, [1.0] * 50])
+@pytest.mark.parametrize("reference", [[], [None] * 50, [1.0] * 50])
+def test_columns_that_say_nothing_still_have_cells(reference, current):
+    before = profile_arrays({"x": pa.array(reference, pa.float64())})
+    after = profile_arrays({"x": pa.array(current, pa.float64())}, before).columns["x"]
+    cells = numeric_cells(before.columns["x"], after, missing=True)
+    assert cells.sizes == (len(reference), len(current))

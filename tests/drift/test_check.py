@@ -1,0 +1,194 @@
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from components.core.errors import DataError
+from components.core.verdict import Verdict
+from components.drift.check import check_drift, profile_window, read_predictions
+from components.drift.profile import Profile, profile_arrays
+
+
+@pytest.fixture
+def judge(write, spec, window, reference):
+    def verdict(columns, logged=None, **options):
+        predictions = write(logged, "log.parquet") if logged else None
+        profile = profile_window(write(columns), predictions, spec, reference)
+        return check_drift(profile, reference, spec, window, "v1", **options)
+
+    return verdict
+
+
+def _by_column(verdict):
+    return {finding.column: finding for finding in verdict.findings}
+
+
+def test_a_fresh_window_has_one_quiet_finding_a_column(judge, rows, log):
+    made = rows(seed=1)
+    verdict = judge(made, log(made))
+    assert verdict.status == "ok"
+    assert verdict.headline == "none of 5 columns drifted"
+    assert [f.severity for f in verdict.findings] == ["info"] * 5
+    assert set(_by_column(verdict)) == {"a", "b", "c", "prediction", "label"}
+    assert verdict.facts["rows"] == 4000
+    assert verdict.facts["drifted"] == []
+    assert verdict.facts["statistics"]["a"].keys() == {
+        "psi",
+        "jensen_shannon",
+        "kolmogorov_smirnov",
+        "wasserstein",
+    }
+
+
+def test_a_drifted_column_is_named_with_all_its_evidence(judge, rows):
+    draw = np.random.default_rng(2)
+    verdict = judge(rows(seed=1, a=draw.normal(80, 10, 4000)))
+    finding = _by_column(verdict)["a"]
+    assert verdict.status == "drift"
+    assert verdict.headline == finding.message
+    assert finding.message.startswith("a moved up: median 4")
+    assert finding.value > finding.threshold == 0.1
+    assert finding.p_value < 0.01
+    assert finding.interval[0] < finding.value < finding.interval[1]
+    assert finding.minimum_effect < 0.1
+    assert verdict.facts["drifted"] == ["a"]
+
+
+def test_the_worst_comes_first_and_importance_can_change_that(judge, rows):
+    draw = np.random.default_rng(3)
+    made = rows(seed=1, a=draw.normal(90, 10, 4000), b=draw.exponential(6, 4000))
+    assert judge(made).facts["drifted"] == ["a", "b"]
+    weighted = judge(made, importances={"a": 0.0, "b": 0.7})
+    assert weighted.facts["drifted"] == ["b", "a"]
+    assert weighted.headline.startswith("b ")
+
+
+def test_predictions_and_labels_are_judged_where_there_are_any(judge, rows, log):
+    made = rows(seed=1, y=np.ones(4000, dtype="int64"))
+    high = pa.array([[0.1, 0.9]] * 4000, pa.list_(pa.float64()))
+    verdict = judge(made, log(made, probability=high))
+    assert set(verdict.facts["drifted"]) == {"prediction", "label"}
+
+
+def test_without_a_log_and_with_late_labels_only_features_are_judged(judge, rows):
+    verdict = judge(rows(seed=1, y=pa.nulls(4000, pa.int64())))
+    found = _by_column(verdict)
+    assert verdict.status == "ok"
+    assert "no predictions yet" in found["prediction"].message
+    assert "no labels yet" in found["label"].message
+
+
+def test_labels_that_are_not_due_are_not_missing_labels(judge, rows):
+    made = rows(seed=1)
+    few = pa.array([value if i < 2000 else None for i, value in enumerate(made["y"].tolist())])
+    assert _by_column(judge({**made, "y": few}))["label"].severity == "info"
+
+
+def test_an_ignored_column_is_only_shown(rows, write, window, reference, spec_with):
+    spec = spec_with(alpha="ignore: [a], alpha")
+    made = rows(seed=1, a=np.full(4000, 3.0))
+    profile = profile_window(write(made), None, spec, reference)
+    verdict = check_drift(profile, reference, spec, window, "v1")
+    assert verdict.status == "ok"
+    assert _by_column(verdict)["a"].message.endswith("ignored, as checks.drift.ignore asks")
+
+
+def test_too_few_rows_are_no_clean_bill(judge, rows):
+    verdict = judge(rows(150, seed=1))
+    assert verdict.status == "ok"
+    assert set(verdict.facts["underpowered"]) >= {"a", "b"}
+    assert "too few rows to tell for" in verdict.headline
+    assert "too few to tell" in _by_column(verdict)["a"].message
+
+
+BAD = {
+    "missing": None,
+    "null": pa.nulls(4000, pa.float64()),
+    "constant": pa.array([1.0] * 4000),
+    "text": pa.array(["many"] * 4000),
+    "nested": pa.array([[1.0]] * 4000),
+    "infinite": pa.array([np.inf] * 4000),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("column", ["a", "c"])
+def test_bad_data_is_a_finding_and_no_error(judge, rows, column, kind):
+    verdict = judge(rows(seed=1, **{column: BAD[kind]}))
+    assert verdict.facts["drifted"] == [column]
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+
+
+def test_unreadable_and_infinite_values_are_counted_beside(judge, rows):
+    some = rows(seed=1)["a"].copy()
+    some[:7] = np.inf
+    verdict = judge(rows(seed=1, a=some))
+    assert verdict.status == "warn"
+    assert verdict.headline == "a: 7 of 4,000 values are infinite"
+
+
+def test_a_window_without_rows(judge, rows):
+    empty = {
+        "a": pa.array([], pa.float64()),
+        "b": pa.array([], pa.float64()),
+        "c": pa.array([], pa.string()),
+        "y": pa.array([], pa.int64()),
+    }
+    verdict = judge(empty)
+    assert verdict.status == "ok"
+    assert len(verdict.facts["underpowered"]) == 3
+
+
+def test_columns_that_cannot_be_compared_are_said_so(rows, write, spec, window, reference):
+    known = reference.columns
+    profile = profile_window(write(rows(seed=1)), None, spec, reference)
+    lacking = Profile(columns={k: v for k, v in known.items() if k != "a"})
+    verdict = check_drift(profile, lacking, spec, window, "v1")
+    assert "trained without it" in _by_column(verdict)["a"].message
+    other = profile_arrays({"a": pa.array([1.0]), "b": pa.array([1.0])})
+    found = _by_column(check_drift(other, reference, spec, window, "v1"))
+    assert "other cells" in found["a"].message
+    assert "not profiled" in found["c"].message
+
+
+def test_one_release_of_the_log_can_be_judged_alone(rows, write, log, spec):
+    made = rows(6)
+    path = write(log(made, release=["v1", "v1", "v2", "v2", "v2", "v2"]), "log.parquet")
+    assert len(read_predictions(path, spec, "v1")) == 2
+    assert len(read_predictions(path, spec)) == 6
+
+
+@pytest.mark.parametrize(("task", "metric"), [("multiclass", "accuracy"), ("regression", "mae")])
+def test_other_tasks_are_judged_by_the_prediction_itself(rows, write, log, spec_with, task, metric):
+    spec = spec_with(binary=task, roc_auc=metric)
+    answers = ["x", "y", None] if task == "multiclass" else [1.5, 2.5, None]
+    made = rows(3)
+    lists = pa.nulls(3, pa.list_(pa.float64()))
+    path = write(log(made, prediction=pa.array(answers), probability=lists), "log.parquet")
+    assert read_predictions(path, spec).to_pylist() == answers[:2]
+
+
+def test_a_log_without_answers_has_no_predictions(write, spec):
+    assert len(read_predictions(write({"row_id": ["a"]}), spec)) == 0
+    odd = {
+        "prediction": [1, 1],
+        "release": ["v", "v"],
+        "probability": pa.array([[0.2], None], pa.list_(pa.float64())),
+    }
+    assert len(read_predictions(write(odd), spec)) == 0
+
+
+def test_a_missing_file_is_named(tmp_path, spec, reference, write, rows):
+    with pytest.raises(DataError, match=r"gone\.parquet"):
+        profile_window(write(rows(9)), tmp_path / "gone.parquet", spec, reference)
+
+
+def test_the_check_imports_nothing_heavy():
+    program = (
+        "import sys, components.drift.check; "
+        "print([m for m in ('evidently', 'sklearn', 'scipy.stats', 'kfp') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"

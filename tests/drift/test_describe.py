@@ -1,0 +1,112 @@
+import re
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from components.drift.describe import change, notes, pair, sentence
+from components.drift.profile import profile_arrays
+from components.drift.rule import Threshold, judge
+
+THRESHOLD = Threshold(effect=0.1, level=0.0005)
+DRAW = np.random.default_rng(11)
+NORMAL = DRAW.normal(50, 10, 3000)
+PLACES = DRAW.choice(["here", "there"], 3000)
+
+
+def _profiles(reference, current):
+    before = profile_arrays({"x": pa.array(reference, from_pandas=True)})
+    after = profile_arrays({"x": pa.array(current, from_pandas=True)}, before)
+    return before.columns["x"], after.columns["x"]
+
+
+def _sentence(reference, current):
+    before, after = _profiles(reference, current)
+    return sentence("x", before, after, judge(before, after, THRESHOLD), THRESHOLD)
+
+
+@pytest.mark.parametrize(
+    ("reference", "current", "expected"),
+    [
+        (NORMAL, NORMAL + 40, r"x moved up: median 50\.\d+ -> 90"),
+        (NORMAL, NORMAL - 9, "x moved down: median "),
+        (NORMAL, (NORMAL - 50) * 2 + 50, "x spread out: width of the middle half 13"),
+        (NORMAL, (NORMAL - 50) / 2 + 50, "x narrowed: "),
+        (NORMAL, np.full(3000, 7.0), "x is constant now: every value is 7 "),
+        (
+            NORMAL,
+            np.where(np.arange(3000) % 3, NORMAL, np.nan),
+            r"x lost values: .* 0 % -> 33\.3 %",
+        ),
+        (
+            np.where(np.arange(3000) % 3, NORMAL, np.nan),
+            NORMAL,
+            r"x gained values: rows without one 33\.3 % -> 0 %",
+        ),
+        (
+            NORMAL,
+            np.full(3000, np.nan),
+            "x has no values any more; 0 % of the rows had none before",
+        ),
+        (NORMAL, np.full(3000, np.inf), "x has only infinite values on one side"),
+        (PLACES, np.full(3000, "there"), r"x changed its mix: 'here' \d+\.\d % -> 0 %"),
+        (
+            PLACES,
+            np.where(np.arange(3000) % 5, PLACES, "new"),
+            r"x has new categories, 20\.0 % of the values: 'new'",
+        ),
+        (NORMAL, DRAW.normal(50, 10, 3000), "x did not drift "),
+        (NORMAL, NORMAL[:40], r"x: 40 rows are too few to tell; a PSI below 0\.\d+ can be chance"),
+        (NORMAL, NORMAL[:1], "x cannot be compared: 1 row against 3,000 rows"),
+        (NORMAL, NORMAL + 1.5, "x changed too little to matter"),
+        ([f"k{i}" for i in range(3000)], [f"k{i}" for i in range(3000)], "too rare to compare"),
+    ],
+)
+def test_what_changed_is_said_in_words(reference, current, expected):
+    assert re.search(expected, _sentence(reference, current))
+
+
+def test_a_drift_says_how_large_it_is_and_what_it_is_held_against():
+    assert _sentence(NORMAL, NORMAL + 40).endswith(", threshold 0.10)")
+
+
+def test_the_shape_of_a_column_of_zeros():
+    wet = np.where(DRAW.random(3000) < 0.05, 1.0, 0.0)
+    wetter = np.where(DRAW.random(3000) < 0.2, 3.0, 0.0)
+    assert "changed its shape: mean 0.0" in _sentence(wet, wetter)
+
+
+def test_a_second_reason_is_given_where_it_counts():
+    before = np.where(np.arange(3000) % 20, NORMAL, np.nan)
+    after = np.where(np.arange(3000) % 8, NORMAL + 5, np.nan)
+    assert "moved up" in _sentence(before, after)
+    assert "; rows without a value 5.0 % -> 12.5 %" in _sentence(before, after)
+
+
+def test_a_column_that_is_gone(write):
+    from components.drift.profile import profile_file
+
+    before = profile_arrays({"x": pa.array(NORMAL)})
+    after = profile_file(write({"other": [1, 2]}), ["x"], [], before)
+    assert change(before.columns["x"], after.columns["x"], 9.0) == "is missing from the window"
+
+
+def test_values_that_a_model_cannot_use_are_noted():
+    strange = profile_arrays({"x": pa.array([np.inf, 1.0]), "y": pa.array([[1]])}).columns
+    assert notes(strange["x"]) == [("infinite", 1, "are infinite")]
+    assert notes(strange["y"])[0][:2] == ("unreadable", 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (0.0, 0.0, "0 -> 0"),
+        (1e-9, 3e-9, "1e-09 -> 3e-09"),
+        (1e12, 2e12, "1e+12 -> 2e+12"),
+        (0.0123, 0.0145, "0.0123 -> 0.0145"),
+        (-5.0, 5.0, "-5 -> 5"),
+        (99.99, 100.01, "99.99 -> 100.01"),
+    ],
+)
+def test_numbers_have_as_many_digits_as_they_need(before, after, text):
+    assert pair(before, after) == text

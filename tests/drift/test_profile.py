@@ -1,0 +1,190 @@
+import itertools
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.core.errors import DataError
+from components.drift.columns import CategoryProfile, NumericProfile
+from components.drift.profile import Profile, merge, profile_arrays, profile_batches, profile_file
+from components.drift.tally import KNOWN, OTHERS
+
+number = st.one_of(st.none(), st.floats(width=64), st.integers(-3, 3).map(float))
+text = st.one_of(st.none(), st.sampled_from("abc"), st.text(max_size=3))
+table = st.lists(st.tuples(number, text), max_size=40)
+
+
+def _columns(rows):
+    return {
+        "n": pa.array([row[0] for row in rows], pa.float64()),
+        "t": pa.array([row[1] for row in rows], pa.string()),
+    }
+
+
+def _split(rows, cuts, order):
+    ends = sorted({min(cut, len(rows)) for cut in cuts} | {0, len(rows)})
+    parts = [rows[a:b] for a, b in itertools.pairwise(ends)] or [rows]
+    return sorted(parts, key=lambda part: order.random())
+
+
+@settings(deadline=None)
+@given(table, table, st.lists(st.integers(0, 40), max_size=5), st.randoms(), st.booleans())
+def test_any_split_in_any_order_gives_the_same_bytes(base, rows, cuts, order, from_itself):
+    reference = profile_arrays(_columns(rows if from_itself else base))
+    whole = profile_arrays(_columns(rows), reference).model_dump_json()
+    merged = None
+    for part in _split(order.sample(rows, len(rows)), cuts, order):
+        profile = profile_arrays(_columns(part), reference)
+        merged = profile if merged is None else merge(profile, merged)
+    assert merged.model_dump_json() == whole
+    assert Profile.model_validate_json(whole).model_dump_json() == whole
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([f"k{i:03}" for i in range(3 * OTHERS)])), st.randoms())
+def test_categories_beyond_the_limit_merge_exactly_too(names, order):
+    reference = profile_arrays({"t": pa.array(["known"])})
+    whole = profile_arrays({"t": pa.array(names, pa.string())}, reference)
+    parts = [profile_arrays({"t": pa.array([name])}, reference) for name in names]
+    order.shuffle(parts)
+    merged = profile_arrays({"t": pa.array([], pa.string())}, reference)
+    for part in parts:
+        merged = merge(merged, part)
+    column = merged.columns["t"]
+    assert column.unknown == len(names)
+    assert len(column.others) <= OTHERS
+    assert merged.columns["t"].others == whole.columns["t"].others
+    assert merged.columns["t"].rest == whole.columns["t"].rest
+
+
+def test_a_file_gives_the_same_profile_whatever_its_row_groups_and_order(tmp_path):
+    draw = np.random.default_rng(1)
+    rows = pa.table({"n": draw.normal(size=5000), "t": draw.choice(list("abcd"), 5000)})
+    found = set()
+    for size in (64, 5000):
+        for order in (np.arange(5000), draw.permutation(5000)):
+            pq.write_table(rows.take(pa.array(order)), tmp_path / "w.parquet", row_group_size=size)
+            found.add(profile_file(tmp_path / "w.parquet", ["n"], ["t"]).model_dump_json())
+    assert len(found) == 1
+
+
+def test_counts_are_exact_at_the_edges():
+    values = np.random.default_rng(2).standard_cauchy(20_000)
+    column = profile_arrays({"n": pa.array(values)}).columns["n"]
+    below = np.cumsum(column.counts)[:-1]
+    assert below.tolist() == [int((values <= edge).sum()) for edge in column.edges]
+    assert column.mean == pytest.approx(values.mean())
+    assert column.deviation == pytest.approx(values.std())
+    assert (column.minimum, column.maximum) == (values.min(), values.max())
+    for share in (0.05, 0.5, 0.9):
+        rank = (values <= column.quantile(share)).mean()
+        assert rank == pytest.approx(share, abs=0.001)
+
+
+def test_a_discrete_column_has_a_cell_for_each_value():
+    column = profile_arrays({"n": pa.array([1.0, 1.0, 5.0, 9.0])}).columns["n"]
+    assert column.discrete
+    assert column.quantile(0.5) == 1.0
+    assert column.quantile(0.75) == 5.0
+    assert column.quantile(1.0) == 9.0
+
+
+def test_values_outside_of_the_reference_are_located():
+    reference = profile_arrays({"n": pa.array(np.linspace(0, 100, 5000))})
+    moved = np.linspace(180, 260, 5000)
+    column = profile_arrays({"n": pa.array(moved)}, reference).columns["n"]
+    assert column.quantile(0.5) == pytest.approx(220, abs=5)
+
+
+def test_missing_and_infinite_values_are_counted_apart():
+    column = profile_arrays({"n": pa.array([1.0, None, math.nan, math.inf, -math.inf])})
+    found = column.columns["n"]
+    assert (found.missing, found.negative_infinite, found.positive_infinite) == (2, 1, 1)
+    assert (found.present, found.finite, found.mean) == (3, 1, 1.0)
+    assert found.counts[0] == found.counts[-1] == 1
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([], pa.float64()),
+        pa.nulls(5),
+        pa.array([math.inf, math.inf]),
+        pa.array([[1.0]]),
+        pa.array([7.0] * 9),
+    ],
+    ids=["empty", "null", "infinite", "nested", "constant"],
+)
+def test_a_column_that_says_nothing_is_profiled_all_the_same(array):
+    profile = profile_arrays({"n": array})
+    column = profile.columns["n"]
+    assert column.rows == len(array)
+    assert column.quantile(0.5) == (7.0 if len(array) == 9 else None)
+    assert Profile.model_validate_json(profile.model_dump_json()) == profile
+    other = profile_arrays({"n": pa.array([1.0, 2.0])}, profile)
+    assert sum(other.columns["n"].counts) == 2
+
+
+def test_columns_that_a_file_lacks_or_has_as_another_type(tmp_path):
+    path = tmp_path / "w.parquet"
+    pq.write_table(pa.table({"n": ["1", "x"], "t": [[1], [2]]}), path)
+    columns = profile_file(path, ["n", "gone"], ["t", "missing"]).columns
+    assert (columns["n"].unreadable, columns["n"].present) == (1, 1)
+    assert columns["n"].types == ["string"]
+    assert columns["t"].unreadable == 2
+    assert columns["gone"].absent == columns["missing"].absent == 2
+
+
+def test_a_file_without_rows_or_without_any_wanted_column(tmp_path):
+    path = tmp_path / "w.parquet"
+    pq.write_table(pa.table({"n": pa.array([], pa.float64())}), path)
+    assert profile_file(path, ["n"], ["t"]).columns["n"].rows == 0
+    pq.write_table(pa.table({"other": [1, 2]}), path)
+    assert profile_file(path, ["n"], ["t"]).columns["t"].absent == 2
+
+
+def test_no_file_and_no_parquet(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.parquet"):
+        profile_file(tmp_path / "gone.parquet", ["n"], [])
+    (tmp_path / "text.parquet").write_text("no parquet")
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        profile_file(tmp_path / "text.parquet", ["n"], [])
+
+
+def test_the_reference_decides_how_a_column_is_read():
+    reference = profile_arrays({"y": pa.array([0, 1, 1])}, categorical=["y"])
+    column = profile_arrays({"y": pa.array([1, 2])}, reference).columns["y"]
+    assert isinstance(column, CategoryProfile)
+    assert (column.counts, column.others) == ([0, 1], {"2": 1})
+
+
+def test_kinds_without_a_reference():
+    columns = profile_arrays({"s": pa.array(["x"]), "b": pa.array([True]), "i": pa.array([1])})
+    kinds = [columns.columns[name].kind for name in ("s", "b", "i")]
+    assert kinds == ["category", "category", "numeric"]
+
+
+def test_too_many_categories_leave_a_remainder():
+    names = [f"k{i:05}" for i in range(KNOWN + 500)]
+    column = profile_arrays({"t": pa.array(names)}).columns["t"]
+    assert not column.complete
+    assert (len(column.known), len(column.others), column.rest) == (KNOWN, OTHERS, 400)
+
+
+def test_profiles_in_other_cells_do_not_merge():
+    a = profile_arrays({"n": pa.array([1.0, 2.0])})
+    b = profile_arrays({"n": pa.array([1.0, 3.0])})
+    with pytest.raises(DataError, match="'n' do not merge"):
+        merge(a, b)
+
+
+def test_batches_may_lack_columns():
+    reference = profile_arrays({"n": pa.array([1.0]), "t": pa.array(["x"])})
+    batch = pa.record_batch({"n": pa.array([1.0, 2.0])})
+    columns = profile_batches([batch], reference).columns
+    assert isinstance(columns["n"], NumericProfile)
+    assert columns["t"].absent == 2
