@@ -21,4 +21,4 @@ if [ $# -eq 0 ]; then
     "$bin/mypy"
     "$bin/lint-imports"
 fi
-exec "$bin/python" -m pytest -n 2 --dist loadgroup "$@"
+exec "$bin/python" -m pytest -n 2 --dist loadfile "$@"

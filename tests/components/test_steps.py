@@ -100,8 +100,7 @@ def world(tmp_path_factory):
     return make_world(tmp_path_factory.mktemp("world"), turned=(4,))
 
 
-@pytest.fixture(scope="module")
-def trained(world):
+def go_through_training(world):
     """The training steps one after another, and what each left."""
     run = Run(world, "first", "2024-01-01", "2024-03-01")
     data = run.ingest("training")
@@ -123,24 +122,32 @@ def trained(world):
     }
 
 
-@pytest.fixture(scope="module")
-def monitored(world, trained):
-    """April, in which the rule is turned round: served, ingested and checked."""
+def go_through_april(world):
+    """The checks of April, after the champion has answered its orders."""
     champion = LocalTarget(Store(world.store), "orders").require_champion()
     window = Window.parse("2024-04")
     replay_traffic(world.spec, Store(world.store), champion, window, lambda sent, rows: None)
     run = Run(world, "april", "2024-04-01", "2024-05-01")
     data, served = run.ingest("monitoring"), run.ingest("predictions")
     html = run.new(dsl.HTML, "report")
+    metric = run.new(dsl.Metrics, "metric")
     verdicts = {
         "schema": run.schema("monitoring", data),
         "drift": run.check(check_drift, "drift", data, served, report=html),
         "skew": run.check(check_skew, "skew", data, served),
-        "performance": run.check(
-            check_performance, "performance", data, served, metrics=run.new(dsl.Metrics, "metric")
-        ),
+        "performance": run.check(check_performance, "performance", data, served, metrics=metric),
     }
-    return {"run": run, "data": data, "served": served, "html": html, "verdicts": verdicts}
+    return {"run": run, "html": html, "metric": metric, "verdicts": verdicts}
+
+
+@pytest.fixture(scope="module")
+def trained(world):
+    return go_through_training(world)
+
+
+@pytest.fixture(scope="module")
+def monitored(world, trained):
+    return go_through_april(world)
 
 
 def test_ingest_tells_what_it_read(trained):
@@ -302,3 +309,15 @@ def test_notify_says_how_the_run_ended(world, trained, state, error, expected, c
 
     assert line in capsys.readouterr().out
     assert (expected if expected == "deployed" else error) in line
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_other_tasks_go_the_whole_way(tmp_path, task):
+    world = make_world(tmp_path, task=task)
+    trained = go_through_training(world)
+    april = go_through_april(world)
+
+    assert trained["answer"] == "accept"
+    assert trained["metrics"].metadata[world.spec.metric] > 0
+    assert {name: status for name, (status, _) in april["verdicts"].items()}["skew"] == "ok"
+    assert world.spec.metric in april["metric"].metadata
