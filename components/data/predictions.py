@@ -33,7 +33,8 @@ TIME = pa.timestamp("us", tz="UTC")
 
 _METADATA = b"driftline"
 _SUFFIX = ".parquet"
-# Enough to hide an object store's latency; on a local disk the decoding is what takes the time.
+# Enough to hide an object store's latency. Decoding has one thread: on small parts more of them
+# would only wait for one another.
 _READERS = 16
 
 
@@ -113,7 +114,11 @@ def read_predictions(store: Store, spec: Spec, window: Window, destination: Path
     """
     names = _parts(store, spec.model, window)
     with ThreadPoolExecutor(_READERS) as pool:
-        tables = list(pool.map(lambda name: _read_part(store, name, window), names))
+        contents = pool.map(store.read, names)
+        tables = [
+            _decode(content, store.url(name), window)
+            for name, content in zip(names, contents, strict=True)
+        ]
     schema = log_schema(spec.columns, _prediction_type(spec, tables))
     table = pa.concat_tables([schema.empty_table(), *(_conform(part, schema) for part in tables)])
     kept = _latest(table)
@@ -167,16 +172,14 @@ def _parts(store: Store, model: str, window: Window) -> list[str]:
         ]
 
 
-def _read_part(store: Store, name: str, window: Window) -> pa.Table:
-    content = store.read(name)
+def _decode(content: bytes, url: str, window: Window) -> pa.Table:
     try:
         table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
         times = table.column("event_time").cast(TIME)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(
-            f"{store.url(name)} is no part of a prediction log ({reason}); "
-            "move it out of the log's folder"
+            f"{url} is no part of a prediction log ({reason}); move it out of the log's folder"
         ) from error
     start, end = pa.scalar(window.start, TIME), pa.scalar(window.end, TIME)
     inside = pc.and_(pc.greater_equal(times, start), pc.less(times, end))

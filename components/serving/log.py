@@ -73,7 +73,7 @@ class PredictionLog:
         self._pending_rows = 0
         self._pending_since = 0.0
         self._held_rows = self._held_bytes = 0  # pending and being written
-        self._accepted = self._refused = self._lost = self._written = 0
+        self._accepted = self._refused = self._lost = self._written = self._done = 0
         self._flush_asked = False
         self._give_up_at: float | None = None  # set by close
         self._abandoned = False  # the store hung beyond that
@@ -128,7 +128,7 @@ class PredictionLog:
             target = self._accepted
             self._flush_asked = bool(self._pending)
             self._state.notify_all()
-            return self._state.wait_for(lambda: self._written + self._lost >= target, timeout)
+            return self._state.wait_for(lambda: self._done >= target, timeout)
 
     def close(self, timeout: float = 20.0) -> bool:
         """Take no more rows, write what is left, and stop; a second call does nothing.
@@ -189,10 +189,13 @@ class PredictionLog:
             parts = self._upload(parts)
             if not parts or not self._wait(delay):
                 break
-        self._settle(
-            lost=sum(part.rows for part in parts),
-            size=sum(answered.size for answered in taken),
-        )
+        self._settle(lost=sum(part.rows for part in parts))
+        with self._state:  # only now is their memory free
+            rows = sum(answered.rows for answered in taken)
+            self._done += rows
+            self._held_rows -= rows
+            self._held_bytes -= sum(answered.size for answered in taken)
+            self._state.notify_all()
 
     def _upload(self, parts: Sequence[Part]) -> list[Part]:
         """Write parts side by side; returns those that the store did not take."""
@@ -234,12 +237,8 @@ class PredictionLog:
                 self._state.wait_for(lambda: False, _CLOSING_RETRY_S)
             return self._give_up_at is None or time.monotonic() < self._give_up_at
 
-    def _settle(self, *, written: int = 0, lost: int = 0, size: int = 0) -> None:
+    def _settle(self, *, written: int = 0, lost: int = 0) -> None:
         with self._state:
-            if self._abandoned:
-                return
-            self._written += written
-            self._lost += lost
-            self._held_rows -= written + lost
-            self._held_bytes -= size
-            self._state.notify_all()
+            if not self._abandoned:
+                self._written += written
+                self._lost += lost
