@@ -65,6 +65,7 @@ def train_candidate(spec: Spec, data_path: Path, folder: Path) -> TrainingRecord
         DataError: when there are too few labels, or they do not fit the task.
         ModelError: when the estimator cannot be built, fitted, judged by the metric, or saved.
     """
+    _check_reserved(spec)
     report = read_report(data_path)
     rows = read_labelled(data_path, spec)
     cut = _cut(rows, spec, report)
@@ -111,14 +112,17 @@ def shown_prediction(spec: Spec, answers: Predictions) -> pa.Array:
     return pa.array(answers.probability[:, -1], pa.float64())
 
 
-def _cut(rows: Rows, spec: Spec, report: IngestReport) -> int:
-    """Where the holdout begins."""
+def _check_reserved(spec: Spec) -> None:
     reserved = {PREDICTION, LABEL} & set(spec.columns.features)
     if reserved:
         raise ModelError(
-            f"columns: a feature cannot be called {reserved.pop()!r}, which driftline uses for its "
-            "own column; rename it in the source"
+            f"columns: a feature cannot be called {min(reserved)!r}, which driftline uses for a "
+            "column of its own; rename it in the source"
         )
+
+
+def _cut(rows: Rows, spec: Spec, report: IngestReport) -> int:
+    """Where the holdout begins."""
     needed = spec.training.min_rows
     if len(rows) < needed:
         waiting = f" ({rows.unlabelled:,} rows have none)" if rows.unlabelled else ""

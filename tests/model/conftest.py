@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from components.core.window import Window
 from components.data.ingest import ingest_window
@@ -64,6 +65,13 @@ def make_trained(folder, task="binary", turned=(), window="2024-01..2024-03", **
     data = window_file(world, window)
     record = train_candidate(world.spec, data, folder / "candidate")
     return Trained(world, data, folder / "candidate", record)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """As in the server: threads that wait for one another make the tests slow, not the results."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")
