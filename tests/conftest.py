@@ -1,7 +1,10 @@
 """Fixtures that several packages' tests share."""
 
+import json
 import os
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -39,3 +42,26 @@ def s3_address(s3_endpoint):
     bucket = f"driftline-{uuid.uuid4().hex[:8]}"
     s3fs.S3FileSystem(endpoint_url=s3_endpoint).mkdir(bucket)
     return f"s3://{bucket}/store"
+
+
+@pytest.fixture
+def inbox():
+    """A web service that keeps what it is sent."""
+    received = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append((self.path, json.loads(body)))
+            self.send_response(500 if "broken" in self.path else 200)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"json://127.0.0.1:{server.server_address[1]}", received
+        server.shutdown()
+        thread.join()

@@ -1,36 +1,7 @@
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-import pytest
-
 from components.alerting.message import Message
 from components.alerting.send import send
 
 NEWS = Message(kind="failed", model="flights", window="2013-04", run="r", text="train failed")
-
-
-@pytest.fixture
-def inbox():
-    """A web service that keeps what it is sent."""
-    received = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append((self.path, json.loads(body)))
-            self.send_response(500 if "broken" in self.path else 200)
-            self.end_headers()
-
-        def log_message(self, *arguments):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"json://127.0.0.1:{server.server_address[1]}", received
-        server.shutdown()
-        thread.join()
 
 
 def test_every_address_is_told(inbox):

@@ -97,9 +97,12 @@ def test_the_compiled_yaml_runs(tmp_path):
     assert history[0].run.isdigit(), "without a name the run is called by its job id"
 
 
-def test_a_step_that_fails_is_named_with_its_reason_and_told_to_people(tmp_path):
-    world = make_world(tmp_path)
-    code, out, err = driftline("run", "training", "--window", "2019", world=world)
+def test_a_step_that_fails_is_named_with_its_reason_and_told_to_people(tmp_path, inbox):
+    address, received = inbox
+    world = make_world(tmp_path, alerts={"to": ["${CHAT}"]})
+    code, out, err = driftline(
+        "run", "training", "--window", "2019", world=world, environment={"CHAT": address}
+    )
 
     assert code == 1
     assert out == ""
@@ -107,7 +110,9 @@ def test_a_step_that_fails_is_named_with_its_reason_and_told_to_people(tmp_path)
     assert "2019-01-01..2020-01-01" in err
     assert "2024-01-01" in err, "the message says what the source does cover"
     assert err.count("\n") == 1
-    assert "ingest_training failed" in (next((tmp_path / "store").rglob("log.txt"))).read_text()
+    ((_, message),) = received
+    assert "ingest_training failed" in message["message"]
+    assert "2024-01-01" in message["message"]
 
 
 def test_monitoring_before_training_says_what_to_do(tmp_path):
