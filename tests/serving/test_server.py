@@ -135,15 +135,6 @@ def test_a_start_that_takes_too_long_is_given_up(folder):
     assert server._process.poll() is not None
 
 
-def test_a_server_that_died_is_noticed(folder):
-    server = RunningServer(folder).__enter__()
-    os.kill(server.pid, signal.SIGKILL)
-    server._process.wait()
-
-    with pytest.raises(ServingError, match="ended with code -9"):
-        server.__exit__(None, None, None)
-
-
 def test_lost_rows_make_the_end_a_failure(folder, tmp_path):
     (tmp_path / "store").write_text("a file where the store's folder should be")
 
@@ -248,12 +239,21 @@ def test_a_folder_that_is_no_release_is_named(tmp_path, capsys):
     assert "holds no manifest.json" in capsys.readouterr().err
 
 
-def test_old_rows_are_logged_while_it_serves(folder, rows, tmp_path, eventually):
-    store = Store(tmp_path / "store")
-    arguments = ("--log-max-age", "0.05")
-    with RunningServer(folder, store, arguments=arguments) as server, server.client() as client:
-        client.predict(rows[:5])
-        eventually(lambda: store.names("pumps/predictions"))
+def test_a_kill_loses_only_rows_younger_than_the_age_limit(
+    folder, rows, make_spec, tmp_path, eventually
+):
+    store, spec = Store(tmp_path / "store"), make_spec()
+    server = RunningServer(folder, store, arguments=("--log-max-age", "0.05")).__enter__()
+    with server.client() as client:
+        client.predict(rows[:90])
+        eventually(lambda: logged(store, spec, tmp_path)[0].rows == 90)
+        client.predict(rows[90:95])
+        os.kill(server.pid, signal.SIGKILL)
+    server._process.wait()
+
+    assert 90 <= logged(store, spec, tmp_path)[0].rows <= 95
+    with pytest.raises(ServingError, match="ended with code -9"):
+        server.__exit__(None, None, None)
 
 
 def test_help_is_quick_to_import():
