@@ -48,11 +48,12 @@ class NumericProfile(ColumnCounts):
     `counts[i]` is the number of values above `edges[i - 1]` and up to `edges[i]`; the first cell
     has no lower end and the last no upper one, and they hold the infinite values too. `minimum`,
     `maximum`, `total` and `squares` are of the finite values, the sums without rounding.
-    `discrete` says that the edges are all the distinct values that the reference had.
+    `span` is the range of the reference's values; `discrete` says that each of these is an edge.
     """
 
     kind: Literal["numeric"] = "numeric"
     discrete: bool = False
+    span: tuple[float, float] | None = None
     edges: list[float] = Field(default_factory=list)
     counts: list[Count]
     negative_infinite: Count = 0
@@ -99,8 +100,8 @@ class NumericProfile(ColumnCounts):
         cell = next(i for i, count in enumerate(below) if count >= wanted and self.counts[i])
         low = self.edges[cell - 1] if cell > 0 else self.minimum
         high = self.edges[cell] if cell < len(self.edges) else self.maximum
-        if self.discrete and high <= self.maximum:
-            return max(high, self.minimum)
+        if self.discrete and self.span and self.span[0] <= high <= min(self.span[1], self.maximum):
+            return high
         inside = (wanted - (below[cell] - self.counts[cell])) / self.counts[cell]
         low, high = max(low, self.minimum), min(high, self.maximum)
         return low + inside * (high - low)

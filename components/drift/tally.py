@@ -56,12 +56,15 @@ class NumericTally(Tally):
 
     Args:
         edges: (k,) ascending finite numbers.
-        discrete: whether they are all the values of the reference.
+        discrete: whether every value of the reference is one of them.
+        span: the range of the reference's values, None where it had none.
     """
 
-    def __init__(self, edges: NDArray[np.float64], discrete: bool) -> None:
+    def __init__(
+        self, edges: NDArray[np.float64], discrete: bool, span: tuple[float, float] | None
+    ) -> None:
         super().__init__()
-        self.edges, self.discrete = edges, discrete
+        self.edges, self.discrete, self.span = edges, discrete, span
         self.counts = np.zeros(edges.size + 1, dtype=np.int64)
         self.infinite = [0, 0]
         self.extremes: list[float] = []
@@ -70,7 +73,8 @@ class NumericTally(Tally):
     @classmethod
     def like(cls, profile: NumericProfile) -> Self:
         """An empty tally with a profile's cells."""
-        return cls(np.array(profile.edges, dtype=np.float64), profile.discrete)
+        edges = np.array(profile.edges, dtype=np.float64)
+        return cls(edges, profile.discrete, profile.span)
 
     def add(self, array: pa.Array) -> None:
         """Count a batch of the column."""
@@ -112,6 +116,7 @@ class NumericTally(Tally):
             absent=self.absent,
             types=sorted(self.types),
             discrete=self.discrete,
+            span=self.span,
             edges=self.edges.tolist(),
             counts=self.counts.tolist(),
             negative_infinite=self.infinite[0],
@@ -243,15 +248,31 @@ def learn_numeric(array: pa.Array) -> NumericTally:
     values = read_numbers(array).values
     values = np.sort(values[np.isfinite(values)]) + 0.0
     if not values.size:
-        return NumericTally(np.array([]), discrete=False)
+        return NumericTally(np.array([]), discrete=False, span=None)
     distinct = values[np.append(True, values[1:] != values[:-1])]
     discrete = distinct.size <= CELLS
-    inner = distinct if discrete else values[_ranks(values.size)]
+    inner = _filled(distinct) if discrete else values[_ranks(values.size)]
     low, high = float(values[0]), float(values[-1])
     edges = np.concatenate([_tail(low, high, -1.0), inner, _tail(high, low, 1.0)])
     with np.errstate(over="ignore"):
         edges = np.append(edges, np.nextafter(low, -np.inf))
-    return NumericTally(np.unique(edges[np.isfinite(edges)]), discrete)
+    return NumericTally(np.unique(edges[np.isfinite(edges)]), discrete, (low, high))
+
+
+def _filled(distinct: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The distinct values, and more edges in gaps wider than usual, for values not yet seen."""
+    with np.errstate(over="ignore"):
+        gaps = np.diff(distinct)
+        room = CELLS - distinct.size
+        if not gaps.size or not room or not np.isfinite(gaps.sum()):
+            return distinct
+        step = max(float(np.quantile(gaps, 0.25, method="lower")), float(gaps.sum()) / room)
+        pieces = np.maximum(np.rint(gaps / step).astype(np.int64), 1)
+    parts = [
+        np.linspace(left, right, count, endpoint=False)
+        for left, right, count in zip(distinct[:-1], distinct[1:], pieces.tolist(), strict=True)
+    ]
+    return np.concatenate([*parts, distinct[-1:]])
 
 
 def learn_categories(array: pa.Array) -> CategoryTally:

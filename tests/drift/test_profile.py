@@ -93,6 +93,13 @@ def test_a_discrete_column_has_a_cell_for_each_value():
     assert column.quantile(1.0) == 9.0
 
 
+def test_new_values_in_a_gap_of_the_reference_are_located():
+    reference = profile_arrays({"n": pa.array([*np.arange(0.0, 20.0), 60.0])})
+    column = profile_arrays({"n": pa.array([31.0, 32.0, 33.0])}, reference).columns["n"]
+    assert column.discrete
+    assert column.quantile(0.5) == pytest.approx(32, abs=1)
+
+
 def test_values_outside_of_the_reference_are_located():
     reference = profile_arrays({"n": pa.array(np.linspace(0, 100, 5000))})
     moved = np.linspace(180, 260, 5000)
