@@ -22,6 +22,7 @@ _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 _SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".txt": "csv"}
 # Their exceptions are neither OSError nor ValueError, and importing them to name them is dear.
 _CLIENTS = {"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google", "pyarrow", "s3fs"}
+_PACKERS = {"_lzma", "zipfile", "zlib"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ class Address:
     def _list(self) -> tuple[str, list[str]]:
         """The folder above the hive folders, and the files' paths."""
         path = self._path
-        if magic := re.search(r"\*" if self._is_http else r"[*?\[]", path):
+        magic = re.search(r"\*" if self._is_http else r"[*?\[]", path)
+        if magic and not (self._is_local and self._fs.exists(path)):
             found = self._fs.glob(path, detail=True)
             files = [name for name in found if found[name]["type"] != "directory"]
             folders = [name for name in found if found[name]["type"] == "directory"]
@@ -215,8 +217,8 @@ def _explained(error: BaseException) -> str:
 
 def _is_reading_error(error: Exception) -> bool:
     """Whether it tells of the file or of the way to it, rather than of a mistake in this code."""
-    return isinstance(error, OSError | ValueError | ImportError) or any(
-        _package(kind) in _CLIENTS for kind in type(error).__mro__
+    return isinstance(error, OSError | ValueError | ImportError | EOFError) or any(
+        _package(kind) in _CLIENTS | _PACKERS for kind in type(error).__mro__
     )
 
 

@@ -1,8 +1,9 @@
 """The demonstration data: flights that left New York in 2013, with weather and planes joined on.
 
-One row is one flight. Everything a model may learn from is known before departure: the schedule,
-the weather at the origin in the scheduled hour, the plane's year and seats. The package's own
-module is not imported (it needs setuptools and reads all files); its data files are read directly.
+One row is one flight. Nothing that is known only after departure becomes a feature: they are the
+schedule, the weather at the origin in the scheduled hour (observed, where a forecast would be
+used in earnest; the data has none), and the year and seats of the plane. The package's own module
+is not imported (it needs setuptools and reads all files); its data files are read directly.
 """
 
 from __future__ import annotations

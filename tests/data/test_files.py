@@ -68,6 +68,12 @@ def test_a_pattern_matches_files_and_folders(tmp_path):
         assert found == [{"id": "a", "date": "1"}, {"id": "b", "date": "2"}], pattern
 
 
+def test_a_folder_whose_name_looks_like_a_pattern(tmp_path):
+    write(tmp_path / "run[1]" / "a.parquet", id=["a"])
+
+    assert rows(tmp_path / "run[1]")[0] == [{"id": "a"}]
+
+
 def test_hive_folders_are_columns(tmp_path):
     write(tmp_path / "shop=a%20b" / "part=__HIVE_DEFAULT_PARTITION__" / "f.parquet", id=[1])
     csv(tmp_path / "shop=c" / "f.csv", "id,shop\n2,own\n")
@@ -233,6 +239,9 @@ def test_a_given_format_reads_files_of_any_name(tmp_path):
         ("f.parquet", b"", "f.parquet cannot be read: .*; check"),
         ("f.csv", b"id,x\n1,caf\xe9\n", "f.csv cannot be read: .*UTF8.*; check"),
         ("f.csv", b"id,id\n1,2\n", "f.csv cannot be read: it has the column 'id' twice"),
+        ("f.csv.gz", gzip.compress(b"id,x\n" + b"1,2\n" * 9)[:-9], "gz cannot be read: .*ended"),
+        ("f.csv.xz", b"no xz", "f.csv.xz cannot be read: .*; check"),
+        ("f.csv.zip", b"no zip", "f.csv.zip cannot be read: .*; check"),
         ("f.csv.gz", b"no gzip", "f.csv.gz cannot be read: .*gzip.*; check"),
     ],
 )

@@ -159,6 +159,15 @@ def test_labels_have_one_type(folder, ingest, labels, expected, kind):
     assert pq.read_table(path).column("y").to_pylist() == expected
 
 
+def test_labels_of_partitioned_csv_are_still_without_types(folder, ingest):
+    (folder / "c=k").mkdir()
+    (folder / "c=k" / "f.csv").write_text("id,t,x,y\na,2013-01-02,1,1\nb,2013-03-01,1,0\n")
+
+    _, path = ingest(folder)
+
+    assert pq.read_table(path).select(["c", "y"]).to_pylist() == [{"c": "k", "y": 1}]
+
+
 def test_regression_labels_are_doubles(folder, ingest):
     put(folder, table(id=["a", "b"], y=["1", "many"]))
 
