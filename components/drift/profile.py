@@ -13,11 +13,10 @@ from pydantic import Field
 from components.core.errors import DataError
 from components.core.verdict import Document
 from components.drift.columns import ColumnProfile
+from components.drift.learn import learn_categories, learn_numeric
 from components.drift.tally import (
     CategoryTally,
     NumericTally,
-    learn_categories,
-    learn_numeric,
     merge_columns,
     tally_like,
 )

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from components.core.errors import DataError
 from components.drift.columns import CategoryProfile, NumericProfile
+from components.drift.learn import KNOWN
 from components.drift.profile import Profile, merge, profile_arrays, profile_batches, profile_file
-from components.drift.tally import KNOWN, OTHERS
+from components.drift.tally import OTHERS
 
 number = st.one_of(st.none(), st.floats(width=64), st.integers(-3, 3).map(float))
 text = st.one_of(st.none(), st.sampled_from("abc"), st.text(max_size=3))
