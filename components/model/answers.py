@@ -52,6 +52,7 @@ def champion_answers(
 
     Raises:
         DataError: when the log cannot be read.
+        ModelError: when the model is asked, and the spec no longer lists a feature of it.
     """
     logged, answers = _logged(rows, predictions_path, record, champion)
     count = int(logged.sum())
@@ -59,7 +60,7 @@ def champion_answers(
         return Answered(rows.where(logged), answers, count, 0)
     asked = model if isinstance(model, FittedModel) else model()
     rest = rows.where(~logged)
-    more = asked.predict(rest.features())
+    more = asked.predict(rest.features(asked.columns))
     if count == 0:
         return Answered(rows, more, 0, len(rows))
     # Back into the rows' own order: the logged ones and the others lie mixed.

@@ -39,7 +39,8 @@ class Comparison:
         challenger: the other.
 
     Raises:
-        ModelError: when both are one model: none is ever compared with itself.
+        ModelError: when both are one model, since none is ever compared with itself; when the spec
+            no longer lists a feature of one; when one cannot be judged by the metric.
         DataError: when labels and models have more classes together than the task allows.
     """
 
@@ -51,7 +52,7 @@ class Comparison:
             )
         self.rows, self.spec = rows, rows.spec
         self.metric = metric_named(self.spec.metric)
-        features, labels = rows.features(), rows.labels
+        labels = rows.labels
         classes = common_classes(labels, champion, challenger)
         if self.spec.task == "binary" and len(classes) > 2:
             raise DataError(
@@ -59,8 +60,10 @@ class Comparison:
                 f"{classes[:3]}, and task binary takes two; mend {self.spec.columns.target!r}"
             )
         self._y = target_of(labels, classes)
-        self._champion = in_codes(champion.predict(features), champion.classes, classes)
-        self._challenger = in_codes(challenger.predict(features), challenger.classes, classes)
+        self._champion, self._challenger = (
+            in_codes(model.predict(rows.features(model.columns)), model.classes, classes)
+            for model in (champion, challenger)
+        )
         for answers in (self._champion, self._challenger):
             check_probability(self.metric, answers, self.spec.estimator.class_)
 

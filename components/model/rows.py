@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.core.errors import DataError
+from components.core.errors import DataError, ModelError
 from components.data.frame import features_frame, read_rows
 from components.model.records import MISSING, Label
 from components.model.score import Array
-from components.spec.model import Spec
+from components.spec.model import Columns, Spec
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,27 @@ class Rows:
         found = pc.unique(self.table.column(self.spec.columns.target)).to_pylist()
         return sorted(found)
 
-    def features(self) -> pd.DataFrame:
-        """The features as a model sees them."""
-        return features_frame(self.table, self.spec.columns)
+    def features(self, columns: Columns | None = None) -> pd.DataFrame:
+        """The features as a model sees them, one that was trained by another spec if need be.
+
+        Args:
+            columns: the model's own columns; the spec's where left out.
+
+        Raises:
+            ModelError: when the spec no longer has a feature of the model, or in another role.
+        """
+        wanted = columns or self.spec.columns
+        for role, present in (
+            ("numeric", self.spec.columns.numeric),
+            ("categorical", self.spec.columns.categorical),
+        ):
+            if lost := sorted(set(getattr(wanted, role)) - set(present)):
+                raise ModelError(
+                    f"the champion needs the {role} column {lost[0]!r}, which columns.{role} of "
+                    "the spec no longer lists; list it again, or give the changed model another "
+                    "name in the spec"
+                )
+        return features_frame(self.table, wanted)
 
     def part(self, start: int, stop: int | None = None) -> Rows:
         """The rows from one position to another, the second excluded."""

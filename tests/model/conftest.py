@@ -61,6 +61,10 @@ def changed(spec, **changes):
 
 
 def make_trained(folder, task="binary", turned=(), window="2024-01..2024-03", **changes):
+    if task != "binary":
+        kind = "Regressor" if task == "regression" else "Classifier"
+        path = f"sklearn.ensemble.HistGradientBoosting{kind}"
+        changes = {"estimator": {"class": path, "parameters": {"max_iter": 20}}} | changes
     world = make_world(folder, task, turned, **changes)
     data = window_file(world, window)
     record = train_candidate(world.spec, data, folder / "candidate")

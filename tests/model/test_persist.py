@@ -415,8 +415,10 @@ def test_the_bytes_do_not_depend_on_process_threads_or_hash_seed(tmp_path):
 
 
 def digests(folder):
-    """The digest of every family's model file."""
+    """The digests of the model files of some families: threads of OpenMP, of BLAS, and none."""
+    kinds = ("HistGradient", "RandomForest", "GaussianProcess", "MLP", "KNeighbors", "Logistic")
     return [
         save_model(small_model(path, task, **given), folder / "model.skops")
         for path, task, given in FAMILIES
+        if any(kind in path for kind in kinds)
     ]

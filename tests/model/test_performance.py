@@ -1,0 +1,352 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from components.core.window import Window
+from components.data.predictions import log_schema
+from components.model.files import MODEL
+from components.model.performance import check_performance
+from components.model.persist import load_model
+from components.model.rows import read_labelled
+from tests.model.conftest import changed, make_trained, retrained
+
+MARCH = Window.parse("2024-03")
+
+
+def model_of(trained):
+    return load_model(trained.folder / MODEL, trained.record.model_sha256)
+
+
+def check(trained, data=None, log=None, model="own", window=MARCH, record=None, **changes):
+    return check_performance(
+        changed(trained.spec, **changes),
+        data or trained.window(str(window)),
+        log,
+        record or trained.record,
+        window,
+        "v1",
+        model_of(trained) if model == "own" else model,
+    )
+
+
+def write_log(trained, path, rows, release="v1", model=None, **columns):
+    """What the server would have logged for some rows."""
+    answers = (model or model_of(trained)).predict(rows.features())
+    kind = pa.array(answers.prediction.tolist()).type
+    schema = log_schema(trained.spec.columns, kind)
+    count = len(rows)
+    probability = answers.probability
+    values = {
+        "row_id": rows.ids,
+        "event_time": rows.table.column(trained.spec.columns.time),
+        "served_at": rows.table.column(trained.spec.columns.time),
+        "release": pa.array([release] * count, pa.string()),
+        "request_id": pa.array(["r"] * count),
+        "prediction": pa.array(answers.prediction.tolist(), kind),
+        "probability": pa.array(
+            [None] * count if probability is None else probability.tolist(),
+            pa.list_(pa.float64()),
+        ),
+    } | columns
+    table = pa.table(
+        [values.get(field.name, pa.nulls(count, field.type)) for field in schema],
+        names=schema.names,
+    )
+    pq.write_table(table, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory):
+    """A world in which the rule turns round in March."""
+    return make_trained(tmp_path_factory.mktemp("turned") / "world", turned=(3,))
+
+
+def test_a_stable_window_is_ok(trained):
+    verdict = check(trained)
+
+    assert (verdict.check, verdict.status, verdict.champion) == ("performance", "ok", "v1")
+    whole = verdict.findings[0]
+    assert (whole.column, whole.statistic, whole.severity) == ("returned", "roc_auc", "info")
+    assert whole.interval[0] < whole.value < whole.interval[1]
+    assert whole.threshold == pytest.approx(trained.record.score - 0.02)
+    assert whole.minimum_effect > 0
+    assert verdict.headline == whole.message
+    assert verdict.facts["judged"] == verdict.facts["asked_now"] == 1500
+
+
+def test_the_value_is_the_windows_metric(trained):
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    positive = model_of(trained).predict(rows.features()).probability[:, 1]
+
+    verdict = check(trained)
+
+    assert verdict.findings[0].value == pytest.approx(roc_auc_score(rows.labels, positive))
+    assert verdict.facts["score"] == verdict.findings[0].value
+
+
+def test_a_turned_rule_is_drift(turned):
+    verdict = check(turned)
+
+    assert verdict.status == "drift"
+    whole = verdict.findings[0]
+    assert whole.value < whole.threshold < turned.record.score
+    assert "at least 0.02 and beyond chance" in verdict.headline
+    assert f"{turned.record.score:.3f}" in verdict.headline
+
+
+def test_slices_that_got_worse_are_warnings_of_their_own(turned):
+    slices = [f for f in check(turned).findings if f.column == "shop"]
+
+    judged = {part.value for part in turned.record.slices if part.score is not None}
+    assert {f.examples[0] for f in slices} == judged
+    assert judged
+    assert {f.severity for f in slices} == {"warn"}
+    assert "where shop is" in slices[0].message
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_other_tasks(task, request):
+    trained = request.getfixturevalue(task)
+
+    verdict = check(trained)
+
+    assert verdict.status in ("ok", "warn")
+    assert verdict.findings[0].statistic == trained.spec.metric
+
+
+def test_an_error_alarms_upwards(tmp_path):
+    trained = make_trained(tmp_path / "world", "regression", turned=(3,))
+
+    verdict = check(trained, checks__performance__drop=1.0)
+
+    assert verdict.status == "drift"
+    assert verdict.findings[0].threshold == pytest.approx(trained.record.score + 1.0)
+    assert verdict.findings[0].value > verdict.findings[0].threshold
+
+
+def test_a_loss_that_may_be_chance_is_a_warning(trained):
+    record = trained.record.model_copy(
+        update={
+            "score": trained.record.score + 0.03,
+            "interval": (trained.record.score - 0.2, trained.record.score + 0.2),
+        }
+    )
+    now = check(trained).findings[0].value
+    assert record.score - now > 0.02
+
+    verdict = check(trained, record=record)
+
+    assert verdict.status == "warn"
+    assert "but perhaps by chance" in verdict.headline
+
+
+def test_the_uncertainty_of_training_counts(turned):
+    score = turned.record.score
+    wide = turned.record.model_copy(update={"interval": (0.0, 1.0), "score": score})
+    certain = check(turned).findings[0]
+    vague = check(turned, record=wide).findings[0]
+
+    assert certain.severity == "drift"
+    assert vague.minimum_effect > certain.minimum_effect
+
+
+def test_a_larger_allowed_drop_is_no_alarm(turned):
+    verdict = check(turned, checks__performance__drop=0.9)
+
+    assert verdict.status == "ok"
+    assert "within the allowed 0.9" in verdict.headline
+
+
+def test_too_few_labels_are_not_judged(trained):
+    verdict = check(trained, checks__performance__min_labels=2000)
+
+    assert verdict.status == "ok"
+    assert [f.value for f in verdict.findings] == [None]
+    assert verdict.findings[0].count == 1500
+    assert "1,500 labels to judge by, and checks.performance.min_labels asks for 2,000" in (
+        verdict.headline
+    )
+
+
+def relabelled(trained, path, values):
+    table = pq.read_table(trained.window("2024-03"))
+    place = table.column_names.index(trained.spec.columns.target)
+    pq.write_table(table.set_column(place, trained.spec.columns.target, values), path)
+    return path
+
+
+def test_labels_that_have_not_arrived_are_not_judged(trained, tmp_path):
+    data = relabelled(trained, tmp_path / "w", pa.nulls(1500, pa.int64()))
+
+    verdict = check(trained, data)
+
+    assert verdict.status == "ok"
+    assert (verdict.facts["rows"], verdict.facts["labels"]) == (1500, 0)
+    assert verdict.headline.startswith("0 labels to judge by")
+
+
+def test_one_class_alone_is_not_judged(trained, tmp_path):
+    data = relabelled(trained, tmp_path / "w", pa.array(np.zeros(1500, dtype=np.int64)))
+
+    verdict = check(trained, data)
+
+    assert verdict.status == "ok"
+    assert "roc_auc is not defined on the 1,500 labels" in verdict.headline
+
+
+def test_a_class_that_a_binary_champion_does_not_know_is_left_out_with_a_warning(trained, tmp_path):
+    values = np.array(pq.read_table(trained.window("2024-03")).column("returned").to_pylist())
+    values[:10] = 5
+    data = relabelled(trained, tmp_path / "w", pa.array(values))
+
+    verdict = check(trained, data)
+
+    assert verdict.status == "warn"
+    assert "10 labels are none of the champion's classes, such as '5'" in verdict.headline
+    assert verdict.facts["judged"] == 1490
+
+
+def test_a_class_that_a_multiclass_champion_does_not_know_is_a_mistake(multiclass, tmp_path):
+    fate = pq.read_table(multiclass.window("2024-03")).column("fate").to_pylist()
+    data = relabelled(multiclass, tmp_path / "w", pa.array([*["lost"] * 750, *fate[750:]]))
+
+    before, after = check(multiclass), check(multiclass, data)
+
+    assert after.status == "drift"
+    assert after.findings[0].value < 0.6 * before.findings[0].value
+
+
+def test_rows_that_the_champion_was_fitted_on_do_not_count(trained):
+    window = Window.parse("2024-01..2024-03")
+
+    verdict = check(trained, window=window)
+
+    assert verdict.facts["fitted_on"] == trained.record.fit_rows
+    assert verdict.facts["judged"] == trained.record.holdout_rows
+    assert verdict.findings[0].value == pytest.approx(trained.record.score)
+
+
+def test_another_metric_than_at_training_is_shown_and_not_judged(trained):
+    verdict = check(trained, metric="accuracy")
+
+    assert verdict.status == "ok"
+    assert verdict.findings[0].threshold is None
+    assert "trained by roc_auc, so there is nothing to hold it against" in verdict.headline
+
+
+def never():
+    raise AssertionError("the model was loaded although the log suffices")
+
+
+def test_what_was_logged_is_what_is_judged_and_no_model_is_loaded(trained, other, tmp_path):
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    # The release that was served is another model: its answers must count.
+    log = write_log(trained, tmp_path / "log", rows, model=model_of(other))
+
+    verdict = check(trained, log=log, model=never)
+
+    positive = model_of(other).predict(rows.features()).probability[:, 1]
+    assert verdict.findings[0].value == pytest.approx(roc_auc_score(rows.labels, positive))
+    assert (verdict.facts["from_log"], verdict.facts["asked_now"]) == (1500, 0)
+
+
+def test_the_logs_order_does_not_matter(trained, tmp_path):
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    log = write_log(trained, tmp_path / "log", rows)
+    table = pq.read_table(log)
+    pq.write_table(table.take(np.random.default_rng(0).permutation(1500)), tmp_path / "mixed")
+
+    assert check(trained, log=log, model=None) == check(trained, log=tmp_path / "mixed", model=None)
+
+
+def test_answers_of_other_releases_are_not_the_champions(trained, other, tmp_path):
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    log = write_log(trained, tmp_path / "log", rows, release="v0", model=model_of(other))
+
+    verdict = check(trained, log=log, model=lambda: model_of(trained))
+
+    assert (verdict.facts["from_log"], verdict.facts["asked_now"]) == (0, 1500)
+    assert verdict.findings == check(trained).findings
+
+
+def test_a_log_that_does_not_suffice_is_filled_up_by_the_model(trained, tmp_path):
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    log = write_log(trained, tmp_path / "log", rows.where(np.arange(1500) % 5 == 0))
+
+    verdict = check(trained, log=log)
+
+    assert (verdict.facts["from_log"], verdict.facts["asked_now"]) == (300, 1200)
+    assert verdict.findings[0].value == pytest.approx(check(trained).findings[0].value)
+
+
+def test_without_a_model_only_logged_rows_are_judged(trained, tmp_path):
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    log = write_log(trained, tmp_path / "log", rows.part(0, 300))
+
+    verdict = check(trained, log=log, model=None, checks__performance__min_labels=200)
+
+    assert verdict.facts["judged"] == 300
+    assert check(trained, log=log, model=None).findings[0].value is None
+
+
+def test_an_empty_log_is_no_log(trained, tmp_path):
+    schema = log_schema(trained.spec.columns, pa.null())
+    pq.write_table(schema.empty_table(), tmp_path / "log")
+
+    assert check(trained, log=tmp_path / "log").facts["asked_now"] == 1500
+
+
+@pytest.mark.parametrize("column", ["prediction", "probability"])
+def test_answers_that_are_none_are_asked_again(trained, tmp_path, column):
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    kind = pa.int64() if column == "prediction" else pa.list_(pa.float64())
+    log = write_log(trained, tmp_path / "log", rows, **{column: pa.nulls(1500, kind)})
+
+    assert check(trained, log=log).facts["asked_now"] == 1500
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_the_log_of_other_tasks(task, request, tmp_path):
+    trained = request.getfixturevalue(task)
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    log = write_log(trained, tmp_path / "log", rows)
+
+    logged, asked = check(trained, log=log, model=None), check(trained)
+
+    assert logged.facts["from_log"] == 1500
+    assert logged.findings == asked.findings
+
+
+def test_the_log_of_a_classifier_without_probabilities(trained, tmp_path):
+    ridge = retrained(
+        trained,
+        tmp_path,
+        estimator__class="sklearn.linear_model.RidgeClassifier",
+        metric="accuracy",
+    )
+    rows = read_labelled(ridge.window("2024-03"), ridge.spec)
+    log = write_log(ridge, tmp_path / "log", rows)
+
+    verdict = check(ridge, log=log, model=None)
+
+    assert verdict.facts["from_log"] == 1500
+    assert verdict.findings == check(ridge).findings
+
+
+def test_slices_that_training_did_not_judge_are_named(trained):
+    record = trained.record.model_copy(update={"slices": trained.record.slices[:1]})
+
+    verdict = check(trained, record=record)
+
+    silent = [f for f in verdict.findings if "slices not judged" in f.message]
+    assert len(silent) == 1
+    assert trained.record.slices[1].value in silent[0].message
+
+
+def test_no_false_alarms_on_slices_of_a_world_that_does_not_change(trained):
+    verdict = check(trained, window=Window.parse("2024-04"))
+
+    assert [f.message for f in verdict.at_least("warn")] == []
