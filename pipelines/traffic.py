@@ -12,7 +12,7 @@ from components.core.window import Window
 from components.release.package import Release
 from components.spec.model import Spec
 
-BATCH = 500
+BATCH = 2000
 
 
 def replay_traffic(
@@ -38,21 +38,17 @@ def replay_traffic(
         DataError: when the source has no rows in the window.
         ServingError: when the server does not start or refuses rows.
     """
-    import pyarrow.compute as pc
-
     from components.data.frame import read_rows
     from components.data.ingest import ingest_window
-    from components.serving.server import RunningServer
+    from components.serving.outgoing import to_rows
+    from components.serving.running import RunningServer
 
-    columns = [spec.columns.id, spec.columns.time, *spec.columns.features]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "rows.parquet"
         ingest_window(spec, window, datetime.now(UTC), path)
-        rows = read_rows(path, columns).sort_by([(spec.columns.time, "ascending")])
-    stamp = pc.strftime(rows.column(spec.columns.time), format="%Y-%m-%dT%H:%M:%SZ")
-    rows = rows.set_column(1, spec.columns.time, stamp)
+        table = read_rows(path).sort_by(spec.columns.time)
     with RunningServer(release.folder, log_store=store) as server, server.client() as client:
-        for start in range(0, rows.num_rows, BATCH):
-            client.predict(rows.slice(start, BATCH).to_pylist())
-            progress(min(start + BATCH, rows.num_rows), rows.num_rows)
-    return int(rows.num_rows)
+        for start in range(0, table.num_rows, BATCH):
+            client.predict(to_rows(table.slice(start, BATCH), spec.columns))
+            progress(min(start + BATCH, table.num_rows), table.num_rows)
+    return int(table.num_rows)

@@ -177,7 +177,7 @@ class DriftCheck(Part):
     false alarm in a window, over all columns together; `ignore` lists columns that are only shown.
     """
 
-    effect: Annotated[float, Field(gt=0)] = 0.1
+    effect: Annotated[float, Field(gt=0)] = 0.05
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     ignore: list[str] = Field(default_factory=list)
 

@@ -49,7 +49,9 @@ def drift_step(
         champion = LocalTarget(context.store, context.spec.model).require_champion()
         reference = champion.profile
         verdict = check_drift(
-            profile_window(Path(data), Path(predictions), context.spec, reference),
+            profile_window(
+                Path(data), Path(predictions), context.spec, reference, release=champion.version
+            ),
             reference,
             context.spec,
             context.window,

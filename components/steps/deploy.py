@@ -9,7 +9,7 @@ from components.core.errors import ConflictError
 from components.model.records import Evaluation
 from components.release.local import LocalTarget
 from components.release.promote import package_release
-from components.serving.proof import ServingProof
+from components.serving.records import ServingProof
 from components.spec.context import Context
 
 

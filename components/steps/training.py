@@ -12,7 +12,7 @@ from components.spec.context import Context
 
 if TYPE_CHECKING:
     from components.model.records import Evaluation, TrainingRecord
-    from components.serving.proof import ServingProof
+    from components.serving.records import ServingProof
 
 
 def train_step(context: Context, data: str, candidate: str) -> TrainingRecord:
