@@ -14,6 +14,7 @@ from components.data.frame import read_rows
 from components.model.records import TrainingRecord
 from components.model.rows import Rows
 from components.model.score import Array, FittedModel, Predictions, label_array
+from components.model.threads import one_thread
 
 # A model, or what loads it: it is only loaded when the log does not suffice.
 ModelSource = FittedModel | Callable[[], FittedModel] | None
@@ -60,7 +61,8 @@ def champion_answers(
         return Answered(rows.where(logged), answers, count, 0)
     asked = model if isinstance(model, FittedModel) else model()
     rest = rows.where(~logged)
-    more = asked.predict(rest.features(asked.columns))
+    with one_thread():  # only now: it holds for the libraries that the model brought along
+        more = asked.predict(rest.features(asked.columns))
     if count == 0:
         return Answered(rows, more, 0, len(rows))
     # Back into the rows' own order: the logged ones and the others lie mixed.

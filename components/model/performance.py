@@ -16,7 +16,6 @@ from components.model.metrics import metric_named
 from components.model.records import Bounds, SliceScore, TrainingRecord
 from components.model.rows import Rows, Slice, after, read_labelled
 from components.model.score import Array, Predictions, encode, in_codes, target_of
-from components.model.threads import one_thread
 from components.model.words import number, span
 from components.spec.model import Spec
 
@@ -60,8 +59,7 @@ def check_performance(
     rows = read_labelled(data_path, spec)
     fresh = rows.where(after(rows.times, Window.parse(record.fit_window).end))
     enough = spec.checks.performance.min_labels
-    with one_thread():
-        answered = champion_answers(fresh, predictions_path, record, champion, model, enough)
+    answered = champion_answers(fresh, predictions_path, record, champion, model, enough)
     facts: dict[str, Any] = {
         "metric": spec.metric,
         "rows": len(rows) + rows.unlabelled,

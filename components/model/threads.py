@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # sh
 
 
 def one_thread() -> Any:
-    """A context in which OpenMP and BLAS use one thread.
+    """A context in which OpenMP and BLAS use one thread, those libraries that are loaded already.
 
     With several, sums of floating point numbers are taken in an order that depends on their
     number, and above two on chance: the last bits would differ from run to run. Besides, threads
