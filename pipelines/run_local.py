@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -14,13 +15,10 @@ from components.core.errors import DriftlineError
 from components.core.journal import Entry, Journal
 from components.core.storage import Store
 from pipelines.compile import load_pipeline
-
-Progress = Callable[[str, str], None]
+from pipelines.side_by_side import Progress, side_by_side
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_BEGIN = re.compile(r"Executing task '([^']+)'")
 _RAISED = re.compile(r"^\s+([\w.]*(?:Error|Exception): .*)$", re.MULTILINE)
-_END = re.compile(r"Task '([^']+)' finished with status (\w+)")
 
 
 class RunFailedError(DriftlineError):
@@ -58,8 +56,9 @@ def run_local(
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "artifacts"))
     with (
         log.open("a", encoding="utf-8", errors="replace") as file,
-        contextlib.redirect_stdout(_Listener(file, progress)),
+        contextlib.redirect_stdout(_Log(file)),
         warnings.catch_warnings(),
+        side_by_side(progress),
     ):
         # The steps' image is not used here; KFP warns that its name does not say "python".
         warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
@@ -79,27 +78,20 @@ def _why(journal: Journal, error: RuntimeError, log: Path) -> str:
     return f"{reason} (log: {log})"
 
 
-class _Listener(io.TextIOBase):
-    """Writes KFP's log to a file and picks the beginnings and ends of tasks out of it."""
+class _Log(io.TextIOBase):
+    """A log that several threads print to: each line stays whole, and colours go."""
 
-    def __init__(self, file: TextIO, progress: Progress) -> None:
+    def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._progress = progress
-        self._line = ""
+        self._lock = threading.Lock()
+        self._begun = threading.local()
 
     def write(self, text: str) -> int:
-        clean = _COLOUR.sub("", text)
-        self._file.write(clean)
-        *lines, self._line = (self._line + clean).split("\n")
-        for line in lines:
-            if match := _BEGIN.search(line):
-                self._progress(match[1], "begin")
-            elif match := _END.search(line):
-                self._progress(match[1], match[2])
+        *lines, rest = (getattr(self._begun, "line", "") + text).split("\n")
+        self._begun.line = rest
+        with self._lock:
+            self._file.writelines(_COLOUR.sub("", line) + "\n" for line in lines)
         return len(text)
 
     def flush(self) -> None:
         self._file.flush()
-
-    def isatty(self) -> bool:
-        return False

@@ -13,7 +13,8 @@ from components.core.window import Window, format_time
 from components.spec.context import NOW
 from components.spec.load import dump_spec
 from components.spec.model import Spec
-from pipelines.run_local import Progress, run_local
+from pipelines.run_local import run_local
+from pipelines.side_by_side import Progress
 
 
 @dataclass(frozen=True)
