@@ -39,7 +39,6 @@ def check_performance(
     context = open_context(spec, store, run, start, end)
     found = performance_step(context, data.path, predictions.path, verdict.path)
     verdict.metadata.update(status=found.status, headline=found.headline)
-    for finding in found.findings[:1]:
-        if finding.value is not None:
-            metrics.log_metric(finding.statistic, finding.value)
+    if found.facts.get("score") is not None:
+        metrics.log_metric(context.spec.metric, found.facts["score"])
     return found.status

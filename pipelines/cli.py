@@ -159,9 +159,15 @@ def serve(
     from components.spec.load import load_spec
 
     place = Store(store or _settings().store)
-    model = load_spec(spec or _settings().spec).model
-    champion = LocalTarget(place, model).require_champion()
-    serve_folder(champion.folder, host=host, port=port, log_store=place)
+    loaded = load_spec(spec or _settings().spec)
+    champion = LocalTarget(place, loaded.model).require_champion()
+    serve_folder(
+        champion.folder,
+        host=host,
+        port=port,
+        log_store=place,
+        allowed_prefixes=loaded.estimator.allowed_prefixes,
+    )
 
 
 @releases.command("list")

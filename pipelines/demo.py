@@ -128,11 +128,10 @@ class Demo:
 
 
 def _metric(verdict: Verdict) -> str:
-    finding = verdict.findings[0]
-    if finding.value is None or finding.interval is None:
+    score, interval = verdict.facts.get("score"), verdict.facts.get("interval")
+    if score is None or interval is None:
         return "too few labels"
-    low, high = finding.interval
-    return f"{finding.value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{score:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def play(spec_path: str, store: str, months: int, *, fresh: bool, console: Console) -> None:

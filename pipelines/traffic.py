@@ -47,7 +47,9 @@ def replay_traffic(
         path = Path(scratch) / "rows.parquet"
         ingest_window(spec, window, datetime.now(UTC), path)
         table = read_rows(path).sort_by(spec.columns.time)
-    with RunningServer(release.folder, log_store=store) as server, server.client() as client:
+    prefixes = spec.estimator.allowed_prefixes
+    running = RunningServer(release.folder, log_store=store, allowed_prefixes=prefixes)
+    with running as server, server.client() as client:
         for start in range(0, table.num_rows, BATCH):
             client.predict(to_rows(table.slice(start, BATCH), spec.columns))
             progress(min(start + BATCH, table.num_rows), table.num_rows)

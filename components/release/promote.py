@@ -17,10 +17,15 @@ class Proof(Protocol):
     """What a serving proof tells; the proof itself belongs to the serving package."""
 
     @property
-    def passed(self) -> bool: ...
+    def passed(self) -> bool:
+        """Whether every answer was the model's own."""
+
     @property
-    def model_sha256(self) -> str: ...
-    def model_dump_json(self, *, indent: int | None = None) -> str: ...
+    def model_sha256(self) -> str:
+        """The model that answered."""
+
+    def model_dump_json(self, *, indent: int | None = None) -> str:
+        """The proof as it is kept."""
 
 
 def package_release(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,12 +101,18 @@ class ServedModel:
                 )
 
 
-def load_model(folder: Path, *, allow_candidate: bool = False) -> ServedModel:
+def load_model(
+    folder: Path,
+    *,
+    allow_candidate: bool = False,
+    allowed_prefixes: Sequence[str] = ("sklearn.",),
+) -> ServedModel:
     """Verify a release's folder, load its model, and let it answer once.
 
     Args:
         folder: a release, or a candidate from training.
         allow_candidate: whether a candidate that passed no gate may be served.
+        allowed_prefixes: packages whose classes the model may hold; the user's own spec says.
 
     Raises:
         ReleaseError: when the folder is no release, was tampered with, or is a candidate.
@@ -118,15 +124,15 @@ def load_model(folder: Path, *, allow_candidate: bool = False) -> ServedModel:
             f"{folder} holds {release.version}, which has passed no gate; "
             "deploy it first, or allow candidates (--allow-candidate)"
         )
-    served = _served(release)
+    served = _served(release, allowed_prefixes)
     _warm_up(served)
     return served
 
 
-def _served(release: Release) -> ServedModel:
+def _served(release: Release, allowed_prefixes: Sequence[str]) -> ServedModel:
     from components.data.frame import features_frame
 
-    spec, model = release.spec, release.model()
+    spec, model = release.spec, release.model(allowed_prefixes)
     if model.columns.features != spec.columns.features:
         raise ReleaseError(
             f"release {release.version} is refused: its model and its spec name different "

@@ -64,7 +64,8 @@ def prove_candidate(
     begun = time.monotonic()
     facts = _Facts()
     try:
-        facts.differences.extend(_differences(spec, data_path, folder, start or _start, facts))
+        begin = start or _starter(spec)
+        facts.differences.extend(_differences(spec, data_path, folder, begin, facts))
     except Exception as error:  # whatever stops the proof stands against the candidate
         facts.differences.append(_sentence(error))
     return ServingProof(
@@ -108,8 +109,9 @@ def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, DriftlineError) else f"the proof broke off: {error!r}"
 
 
-def _start(folder: Path) -> RunningServer:
-    return RunningServer(folder, allow_candidate=True)
+def _starter(spec: Spec) -> Start:
+    prefixes = spec.estimator.allowed_prefixes
+    return lambda folder: RunningServer(folder, allow_candidate=True, allowed_prefixes=prefixes)
 
 
 def _differences(
@@ -123,7 +125,7 @@ def _differences(
     facts.release = release.version
     facts.model_sha256 = release.manifest.files["model.skops"]
     yield from _check_folder(release, spec)
-    model = release.model()
+    model = release.model(spec.estimator.allowed_prefixes)
     rows = read_rows(data_path, [columns.id, columns.time, *columns.features])
     rows = _choose(rows, columns, spec.serving.proof_rows)
     facts.rows = rows.num_rows

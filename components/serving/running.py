@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from components.core.errors import ServingError
@@ -31,6 +32,7 @@ class RunningServer:
         folder: the release to serve.
         log_store: where the server logs its predictions; None for no log.
         allow_candidate: whether the folder may be a candidate that passed no gate.
+        allowed_prefixes: packages whose classes the model may hold, besides scikit-learn.
         start_timeout_s: how long the start may take.
         stop_timeout_s: how long ending may take, writing the log included.
         arguments: further arguments for the server's command line.
@@ -46,6 +48,7 @@ class RunningServer:
         log_store: Store | None = None,
         *,
         allow_candidate: bool = False,
+        allowed_prefixes: Sequence[str] = (),
         start_timeout_s: float = 60.0,
         stop_timeout_s: float = 40.0,
         arguments: tuple[str, ...] = (),
@@ -58,6 +61,8 @@ class RunningServer:
             self._arguments += ["--log-store", log_store.address]
         if allow_candidate:
             self._arguments.append("--allow-candidate")
+        for prefix in allowed_prefixes:
+            self._arguments += ["--allow-prefix", prefix]
         self.host = "127.0.0.1"
         self.port = 0
         self.seconds_to_ready = 0.0

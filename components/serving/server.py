@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def serve(
     log_store: Store | None = None,
     allow_candidate: bool = False,
     *,
+    allowed_prefixes: Sequence[str] = ("sklearn.",),
     port_file: Path | None = None,
     drain_s: float = 0.0,
     log_max_age_s: float = 60.0,
@@ -50,6 +52,7 @@ def serve(
         port: the port; 0 takes a free one.
         log_store: where predictions are logged, or None.
         allow_candidate: whether a candidate that passed no gate may be served.
+        allowed_prefixes: packages whose classes the model may hold; the user's own spec says.
         port_file: written as JSON, `{"port": ..., "pid": ...}`, once the server answers.
         drain_s: how long to go on answering after a signal.
         log_max_age_s: how long an answered row may wait to be logged.
@@ -69,7 +72,9 @@ def serve(
         from components.serving.log import PredictionLog
         from components.serving.worker import Worker
 
-        model = load_model(release_folder, allow_candidate=allow_candidate)
+        model = load_model(
+            release_folder, allow_candidate=allow_candidate, allowed_prefixes=allowed_prefixes
+        )
         log = None
         if log_store is not None:
             log = PredictionLog(log_store, model.name, max_age_s=log_max_age_s)
@@ -104,6 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.port,
             Store(options.log_store) if options.log_store else None,
             options.allow_candidate,
+            allowed_prefixes=["sklearn.", *options.allow_prefix],
             port_file=options.port_file,
             drain_s=options.drain,
             log_max_age_s=options.log_max_age,
@@ -129,6 +135,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
     add("--port", type=int, default=8080, help="the port (%(default)s); 0 takes a free one")
     add("--port-file", type=Path, help="write the port there, as JSON, once the server answers")
+    add(
+        "--allow-prefix",
+        action="append",
+        default=[],
+        metavar="PACKAGE.",
+        help="a package, besides scikit-learn, whose classes the model may hold",
+    )
     add("--log-store", help="log predictions into this store, such as .driftline or s3://bucket/x")
     add(
         "--log-max-age",

@@ -99,7 +99,7 @@ def performance_step(context: Context, data: str, predictions: str, destination:
             champion.training,
             context.window,
             champion.version,
-            champion.model,
+            lambda: champion.model(context.spec.estimator.allowed_prefixes),
         )
         _keep(context, verdict, destination)
         say(verdict.status, verdict.headline)
