@@ -99,7 +99,7 @@ def run(
         return
     for entry in result.entries:
         if entry.step != "notify":
-            console.say(f"{entry.step:<20} {entry.status:<8} {entry.headline}")
+            console.say(f"{entry.step:<23}  {entry.status:<7} {entry.headline}")
     console.say(result.line)
 
 
