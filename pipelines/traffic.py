@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.core.storage import Store
 from components.core.window import Window
 from components.release.package import Release
 from components.spec.model import Spec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BATCH = 2000
 
@@ -38,19 +43,28 @@ def replay_traffic(
         DataError: when the source has no rows in the window.
         ServingError: when the server does not start or refuses rows.
     """
-    from components.data.frame import read_rows
-    from components.data.ingest import ingest_window
     from components.serving.outgoing import to_rows
     from components.serving.running import RunningServer
+
+    batch = min(BATCH, spec.serving.max_rows)
+    prefixes = spec.estimator.allowed_prefixes
+    running = RunningServer(release.folder, log_store=store, allowed_prefixes=prefixes)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(_read, spec, window)  # while the server starts
+        with running as server, server.client() as client:
+            table = reading.result()
+            for start in range(0, table.num_rows, batch):
+                client.predict(to_rows(table.slice(start, batch), spec.columns))
+                progress(min(start + batch, table.num_rows), table.num_rows)
+    return int(table.num_rows)
+
+
+def _read(spec: Spec, window: Window) -> pa.Table:
+    """The window's rows in event-time order."""
+    from components.data.frame import read_rows
+    from components.data.ingest import ingest_window
 
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "rows.parquet"
         ingest_window(spec, window, datetime.now(UTC), path)
-        table = read_rows(path).sort_by(spec.columns.time)
-    prefixes = spec.estimator.allowed_prefixes
-    running = RunningServer(release.folder, log_store=store, allowed_prefixes=prefixes)
-    with running as server, server.client() as client:
-        for start in range(0, table.num_rows, BATCH):
-            client.predict(to_rows(table.slice(start, BATCH), spec.columns))
-            progress(min(start + BATCH, table.num_rows), table.num_rows)
-    return int(table.num_rows)
+        return read_rows(path).sort_by(spec.columns.time)

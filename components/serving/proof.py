@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +118,7 @@ def _starter(spec: Spec) -> Start:
 def _differences(
     spec: Spec, data_path: Path, folder: Path, start: Start, facts: _Facts
 ) -> Iterator[str]:
-    from components.data.frame import features_frame, read_rows
+    from components.data.frame import read_rows
     from components.release.package import load_release
 
     columns = spec.columns
@@ -125,7 +126,6 @@ def _differences(
     facts.release = release.version
     facts.model_sha256 = release.manifest.files["model.skops"]
     yield from _check_folder(release, spec)
-    model = release.model(spec.estimator.allowed_prefixes)
     rows = read_rows(data_path, [columns.id, columns.time, *columns.features])
     rows = _choose(rows, columns, spec.serving.proof_rows)
     facts.rows = rows.num_rows
@@ -133,21 +133,30 @@ def _differences(
     if not facts.rows:
         yield f"{data_path} has no rows to ask for"
         return
-    answers = model.predict(features_frame(rows, columns))
+    with ThreadPoolExecutor(1) as pool:
+        own = pool.submit(_own_answers, release, spec, rows)  # while the server starts
+        with start(folder) as server, server.client() as client:
+            facts.seconds_to_ready = server.seconds_to_ready
+            yield from _check_identity(client, release)
+            expected, classes = own.result()
+            batch = min(_BATCH, spec.serving.max_rows)
+            for ask in (_ask_rows, _ask_tensors):
+                got = _joined(
+                    ask(client, rows.slice(first, batch), spec, classes)
+                    for first in range(0, rows.num_rows, batch)
+                )
+                yield from _compare(_ROWS if ask is _ask_rows else _TENSORS, expected, got)
+
+
+def _own_answers(release: Release, spec: Spec, rows: pa.Table) -> tuple[_Answers, list[Label]]:
+    """What the model itself answers, and its classes."""
+    from components.data.frame import features_frame
+
+    model = release.model(spec.estimator.allowed_prefixes)
+    answers = model.predict(features_frame(rows, spec.columns))
     probability = None if answers.probability is None else answers.probability.tolist()
-    expected = _Answers(
-        rows.column(columns.id).to_pylist(), answers.prediction.tolist(), probability
-    )
-    with start(folder) as server, server.client() as client:
-        facts.seconds_to_ready = server.seconds_to_ready
-        yield from _check_identity(client, release)
-        batch = min(_BATCH, spec.serving.max_rows)
-        for ask in (_ask_rows, _ask_tensors):
-            got = _joined(
-                ask(client, rows.slice(first, batch), spec, list(model.classes))
-                for first in range(0, rows.num_rows, batch)
-            )
-            yield from _compare(_ROWS if ask is _ask_rows else _TENSORS, expected, got)
+    ids = rows.column(spec.columns.id).to_pylist()
+    return _Answers(ids, answers.prediction.tolist(), probability), list(model.classes)
 
 
 def _check_folder(release: Release, spec: Spec) -> Iterator[str]:
