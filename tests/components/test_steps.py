@@ -321,3 +321,23 @@ def test_other_tasks_go_the_whole_way(tmp_path, task):
     assert trained["metrics"].metadata[world.spec.metric] > 0
     assert {name: status for name, (status, _) in april["verdicts"].items()}["skew"] == "ok"
     assert world.spec.metric in april["metric"].metadata
+
+
+def test_an_estimator_of_ones_own_goes_the_whole_way_where_the_spec_trusts_it(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "shopmodels.py").write_text(
+        "from sklearn.linear_model import LogisticRegression\n"
+        "class Cautious(LogisticRegression):\n"
+        "    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # for the server's own process
+    estimator = {"class": "shopmodels.Cautious", "allowed_prefixes": ["sklearn.", "shopmodels."]}
+    world = make_world(tmp_path / "world", estimator=estimator)
+
+    assert go_through_training(world)["answer"] == "accept"
+    assert go_through_april(world)["verdicts"]["skew"][0] == "ok"
+    champion = LocalTarget(Store(world.store), "orders").require_champion()
+    with pytest.raises(ReleaseError, match=r"shopmodels\.Cautious"):
+        champion.model()
