@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -158,6 +158,20 @@ def encode_rows(
     return to_json({**head, "predictions": answers})
 
 
+def first_repeated(names: Iterable[str]) -> str | None:
+    """The first name that was there before; one pass, since a client chooses how many there are.
+
+    >>> first_repeated(["a", "b", "c", "b", "a"])
+    'b'
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
 def class_name(value: Label) -> str:
     """A class as a JSON key: `true` and `false` for booleans.
 
@@ -192,7 +206,6 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Python keeps the last of two equal keys: an answer for a value that was perhaps not meant.
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = first_repeated(name for name, _ in pairs)
         raise RequestError(f"the key {twice!r:.40} is there twice in one object", 400)
     return found

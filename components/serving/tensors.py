@@ -16,13 +16,19 @@ import pyarrow as pa
 from components.core.errors import DataError
 from components.data.records import numbers, texts
 from components.model.records import Label
-from components.serving.codec import Batch, RequestError, check_count, class_name, make_batch
+from components.serving.codec import (
+    Batch,
+    RequestError,
+    check_count,
+    class_name,
+    first_repeated,
+    make_batch,
+)
 from components.spec.model import Columns
 
 _INTEGERS = {f"{kind}INT{bits}": bits for kind in ("", "U") for bits in (8, 16, 32, 64)}
 _FLOATS = {"FP32", "FP64"}
 _DATATYPES = ["BOOL", *_INTEGERS, *sorted(_FLOATS), "BYTES"]
-OUTPUTS = ("prediction", "probability")
 
 
 def decode_tensors(
@@ -63,7 +69,7 @@ def wanted_outputs(document: dict[str, Any], available: Sequence[str]) -> list[s
     """The names of the outputs asked for; all there are by default.
 
     Raises:
-        RequestError: for an output that this model does not have.
+        RequestError: for an output that this model does not have, and for one asked for twice.
     """
     outputs = document.get("outputs")
     if outputs is None or outputs == []:
@@ -76,6 +82,9 @@ def wanted_outputs(document: dict[str, Any], available: Sequence[str]) -> list[s
             raise RequestError(
                 f"there is no output {name!r:.40}; this model has {', '.join(available)}"
             )
+    # Each repetition would be answered with all of its data: a small request, a huge answer.
+    if (twice := first_repeated(names)) is not None:
+        raise RequestError(f"output {twice} is asked for twice; ask for it once")
     return names
 
 

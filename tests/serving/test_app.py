@@ -18,6 +18,8 @@ from components.serving.log import PredictionLog
 from components.serving.outgoing import to_rows, to_tensors
 
 KINDS = ["binary", "words", "truth", "multiclass", "regression"]
+# With a look at all keys for each of them, this one body would occupy the server for minutes.
+MANY_KEYS = b"{" + b",".join(b'"k%d":0' % key for key in [*range(200_000), 199_999]) + b"}"
 ROW = {"load": 0.5, "age": 12, "site": "north", "shift": "day"}
 
 
@@ -142,6 +144,7 @@ def test_health_and_metadata(client):
         (b'{"rows":' * 1_000_000, 400, "nested too deeply"),
         (b'{"rows": [{"load": ' + b"1" * 5000 + b"}]}", 400, "no JSON"),
         (b'{"rows": [{"load": 1, "load": 2}]}', 400, "'load' is there twice"),
+        (MANY_KEYS, 400, "'k199999' is there twice"),
         (b"[]", 422, "must be a JSON object"),
         (b"null", 422, "must be a JSON object"),
         (b"{}", 422, '"rows"'),
@@ -269,6 +272,9 @@ def test_only_the_outputs_asked_for_are_sent(client):
     for outputs in ("probability", [1], [{"name": "other"}], [{"name": ["probability"]}]):
         status, document = infer(client, {"inputs": tensors(), "outputs": outputs})
         assert status == 422, document
+    twice = [{"name": "probability"}, {"name": "prediction"}, {"name": "probability"}]
+    status, document = infer(client, {"inputs": tensors(), "outputs": twice})
+    assert (status, "probability is asked for twice" in document["error"]) == (422, True)
     assert infer(client, {"inputs": tensors(), "id": 7})[0] == 422
     assert post(client, {"inputs": tensors()}, "/v2/models/other/infer")[0] == 404
 
