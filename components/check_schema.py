@@ -10,6 +10,7 @@ def check_schema(
     spec: str,
     store: str,
     run: str,
+    job: str,
     start: str,
     end: str,
     purpose: str,
@@ -21,7 +22,8 @@ def check_schema(
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        run: the run's name and job id.
+        run: the run's name; `auto` for Kubeflow's job id.
+        job: Kubeflow's job id.
         start: the window's start.
         end: the window's end, excluded.
         purpose: `training` fails on a blocked window; `monitoring` only says so.
@@ -34,7 +36,7 @@ def check_schema(
     from components.spec.context import open_context
     from components.steps.checks import schema_step
 
-    context = open_context(spec, store, run, start, end)
+    context = open_context(spec, store, run, job, start, end)
     found = schema_step(context, purpose, data.path, verdict.path)
     verdict.metadata.update(status=found.status, headline=found.headline)
     return found.status

@@ -10,6 +10,7 @@ def decide(
     spec: str,
     store: str,
     run: str,
+    job: str,
     start: str,
     end: str,
     schema: dsl.Input[dsl.Artifact],
@@ -23,7 +24,8 @@ def decide(
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        run: the run's name and job id.
+        run: the run's name; `auto` for Kubeflow's job id.
+        job: Kubeflow's job id.
         start: the window's start.
         end: the window's end, excluded.
         schema: the schema check's verdict.
@@ -38,7 +40,7 @@ def decide(
     from components.spec.context import open_context
     from components.steps.decide import decide_step
 
-    context = open_context(spec, store, run, start, end)
+    context = open_context(spec, store, run, job, start, end)
     verdicts = [artifact.path for artifact in (schema, drift, skew, performance)]
     made = decide_step(context, verdicts, decision.path)
     decision.metadata.update(action=made.action, reasons=made.reasons)

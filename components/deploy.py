@@ -10,6 +10,7 @@ def deploy(
     spec: str,
     store: str,
     run: str,
+    job: str,
     start: str,
     end: str,
     candidate: dsl.Input[dsl.Model],
@@ -22,7 +23,8 @@ def deploy(
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        run: the run's name and job id.
+        run: the run's name; `auto` for Kubeflow's job id.
+        job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
         candidate: the candidate's folder.
@@ -36,7 +38,7 @@ def deploy(
     from components.spec.context import open_context
     from components.steps.deploy import deploy_step
 
-    context = open_context(spec, store, run, start, end)
+    context = open_context(spec, store, run, job, start, end)
     return deploy_step(
         context,
         candidate.path,

@@ -10,6 +10,7 @@ def evaluate(
     spec: str,
     store: str,
     run: str,
+    job: str,
     start: str,
     end: str,
     data: dsl.Input[dsl.Dataset],
@@ -22,7 +23,8 @@ def evaluate(
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        run: the run's name and job id.
+        run: the run's name; `auto` for Kubeflow's job id.
+        job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
         data: the window's rows, with labels.
@@ -36,7 +38,7 @@ def evaluate(
     from components.spec.context import open_context
     from components.steps.training import evaluate_step
 
-    context = open_context(spec, store, run, start, end)
+    context = open_context(spec, store, run, job, start, end)
     found = evaluate_step(context, data.path, candidate.path, evaluation.path)
     evaluation.metadata.update(verdict=found.verdict, reasons=found.reasons)
     for name, value in found.scores().items():

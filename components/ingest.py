@@ -10,6 +10,7 @@ def ingest(
     spec: str,
     store: str,
     run: str,
+    job: str,
     start: str,
     end: str,
     as_of: str,
@@ -21,7 +22,8 @@ def ingest(
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        run: the run's name and job id.
+        run: the run's name; `auto` for Kubeflow's job id.
+        job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
         as_of: labels that arrive later than this are not known yet; `now` for the present.
@@ -34,7 +36,7 @@ def ingest(
     from components.spec.context import open_context
     from components.steps.ingest import ingest_step
 
-    context = open_context(spec, store, run, start, end, as_of)
+    context = open_context(spec, store, run, job, start, end, as_of)
     report = ingest_step(context, purpose, data.path)
     data.metadata.update(report)
     return int(report["rows"])

@@ -10,6 +10,7 @@ def notify(
     spec: str,
     store: str,
     run: str,
+    job: str,
     start: str,
     end: str,
     status: dsl.PipelineTaskFinalStatus,
@@ -19,7 +20,8 @@ def notify(
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        run: the run's name and job id.
+        run: the run's name; `auto` for Kubeflow's job id.
+        job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
         status: how the pipeline ended.
@@ -30,5 +32,5 @@ def notify(
     from components.spec.context import open_context
     from components.steps.notify import notify_step
 
-    context = open_context(spec, store, run, start, end)
+    context = open_context(spec, store, run, job, start, end)
     return notify_step(context, status.state, status.error_message or "")

@@ -10,6 +10,7 @@ def train(
     spec: str,
     store: str,
     run: str,
+    job: str,
     start: str,
     end: str,
     data: dsl.Input[dsl.Dataset],
@@ -22,7 +23,8 @@ def train(
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        run: the run's name and job id.
+        run: the run's name; `auto` for Kubeflow's job id.
+        job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
         data: the window's rows, with labels.
@@ -36,7 +38,7 @@ def train(
     from components.spec.context import open_context
     from components.steps.training import train_step
 
-    context = open_context(spec, store, run, start, end)
+    context = open_context(spec, store, run, job, start, end)
     record = train_step(context, data.path, candidate.path)
     candidate.metadata.update(sha256=record.model_sha256, fit_window=record.fit_window)
     for name, value in record.metrics.items():

@@ -10,6 +10,7 @@ def validate_serving(
     spec: str,
     store: str,
     run: str,
+    job: str,
     start: str,
     end: str,
     data: dsl.Input[dsl.Dataset],
@@ -21,7 +22,8 @@ def validate_serving(
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        run: the run's name and job id.
+        run: the run's name; `auto` for Kubeflow's job id.
+        job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
         data: the window's rows.
@@ -34,7 +36,7 @@ def validate_serving(
     from components.spec.context import open_context
     from components.steps.training import validate_step
 
-    context = open_context(spec, store, run, start, end)
+    context = open_context(spec, store, run, job, start, end)
     found = validate_step(context, data.path, candidate.path, proof.path)
     proof.metadata.update(passed=found.passed, rows=found.rows)
     return found.passed

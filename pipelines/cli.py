@@ -64,7 +64,9 @@ def run(
     as_of: Annotated[
         str, typer.Option(help="Use only labels that had arrived by this time.")
     ] = "now",
-    name: Annotated[str, typer.Option(help="The run's name; the same name carries on.")] = "",
+    name: Annotated[
+        str, typer.Option(help="The run's name; the same name carries on where it stopped.")
+    ] = "",
     target: Annotated[str, typer.Option(help="Where to run: local.")] = "local",
     as_json: Json = False,
 ) -> None:
@@ -75,7 +77,7 @@ def run(
     from components.core.window import Window, parse_time
     from components.spec.load import load_spec
     from pipelines.compile import PIPELINES
-    from pipelines.runs import RunRequest, run_here
+    from pipelines.runs import RunRequest, new_name, run_here
 
     if target != "local":
         raise UsageError(f"--target {target!r} is not known; this version runs on: local")
@@ -89,7 +91,7 @@ def run(
         store=store or _settings().store,
         window=Window.parse(window),
         as_of=as_of,
-        name=name,
+        name=name or new_name(pipeline),
     )
     console = Console(quiet=as_json)
     with console.task(f"{pipeline} {request.window}") as update:
@@ -240,9 +242,14 @@ def _print_rows(rows: list[dict[str, str]], as_json: bool) -> None:
     if not rows:
         console.say("no releases yet; train one with 'driftline run training'")
         return
-    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]}
-    for row in [{key: key for key in widths}, *rows]:
+    shown = [{key: _cut(value) for key, value in row.items()} for row in rows]
+    widths = {key: max(len(key), *(len(row[key]) for row in shown)) for key in rows[0]}
+    for row in [{key: key for key in widths}, *shown]:
         console.say("  ".join(f"{row[key]:<{width}}" for key, width in widths.items()).rstrip())
+
+
+def _cut(text: str, width: int = 60) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def main() -> None:

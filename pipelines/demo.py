@@ -9,8 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from components.core.errors import ConflictError, DriftlineError
-from components.core.journal import Journal
+from components.core.errors import ConflictError, DriftlineError, UsageError
+from components.core.journal import Entry, Journal
 from components.core.storage import Store
 from components.core.verdict import Verdict
 from components.core.window import Window, format_time
@@ -58,7 +58,7 @@ class Demo:
             self._run("training", TRAINING, "demo-training")
         for window in self.windows:
             run = f"demo-{window.start:%Y-%m}"
-            if not self._ended(run):
+            if not self._entries(run).keys() & {"decide", "notify"}:
                 champion = self.target.require_champion()
                 with self._console.task(f"{window.start:%B}: the champion answers") as update:
                     replay_traffic(
@@ -68,6 +68,7 @@ class Demo:
                         window,
                         lambda sent, rows: update(f"{sent:,} of {rows:,} flights"),
                     )
+            if not self._ended(run):
                 self._run("monitoring", window, run)
             yield self._month(window, run)
 
@@ -88,8 +89,11 @@ class Demo:
         with self._console.task(f"{window}: {pipeline}") as update:
             run_here(request, lambda task, state: update(task) if state == "begin" else None)
 
+    def _entries(self, run: str) -> dict[str, Entry]:
+        return {entry.step: entry for entry in Journal(self.store, self.spec.model, run).entries()}
+
     def _ended(self, run: str) -> bool:
-        told = Journal(self.store, self.spec.model, run).read("notify")
+        told = self._entries(run).get("notify")
         return told is not None and told.status not in ("running", "failed")
 
     def _verdict(self, window: Window, name: str) -> Verdict:
@@ -97,8 +101,7 @@ class Demo:
         return Verdict.model_validate_json(self.store.read(path))
 
     def _month(self, window: Window, run: str) -> Month:
-        journal = Journal(self.store, self.spec.model, run)
-        said = {entry.step: entry for entry in journal.entries()}
+        said = self._entries(run)
         drift = self._verdict(window, "drift")
         performance = self._verdict(window, "performance")
         drifted = drift.facts.get("drifted", [])
@@ -114,17 +117,8 @@ class Demo:
             decision=decided.status,
             reason=decided.headline,
             outcome=f"{outcome.step}: {outcome.headline}" if outcome else "",
-            serving=self._serving(run),
+            serving=said["deploy"].headline if "deploy" in said else drift.champion,
         )
-
-    def _serving(self, run: str) -> str:
-        """The release that served once that run had ended."""
-        last = ""
-        for entry in self.target.history():
-            last = entry.version
-            if entry.run == run:
-                break
-        return last
 
 
 def _metric(verdict: Verdict) -> str:
@@ -138,27 +132,45 @@ def play(spec_path: str, store: str, months: int, *, fresh: bool, console: Conso
     """Play the demonstration and print its table.
 
     Raises:
+        UsageError: for a store that is not on this disk, or that somebody else uses.
         ConflictError: when another demonstration plays in the same store.
         DriftlineError: when a step fails; starting again carries on there.
     """
-    home = Path(store)
-    home.mkdir(parents=True, exist_ok=True)
+    home = _home(store)
     try:
         with FileLock(home / ".demo.lock", timeout=0):
-            if fresh:
-                _clear(home)
-            _show(Demo(spec_path, store, months, console), console)
+            demo = Demo(spec_path, str(store), months, console)
+            _claim(home / demo.spec.model, fresh=fresh)
+            _show(demo, console)
     except Timeout:
         raise ConflictError(
             f"another demonstration plays in {store}; wait for it, or choose another --store"
         ) from None
 
 
-def _clear(home: Path) -> None:
-    """Remove what demonstrations made, and nothing else."""
-    for child in home.iterdir():
-        if child.is_dir() and (child / "deployment.json").exists():
-            shutil.rmtree(child)
+def _home(store: str) -> Path:
+    place = Store(store)
+    if not place.is_local:
+        raise UsageError(f"the demonstration plays on this disk, not in {store}; pass a folder")
+    home = Path(place.path(""))
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{home} cannot be used: {error}; choose another --store") from None
+    return home
+
+
+def _claim(folder: Path, *, fresh: bool) -> None:
+    """Make sure that the model's folder is the demonstration's own before anything is changed."""
+    marker = folder / ".demo"
+    if folder.exists() and not marker.exists():
+        raise UsageError(
+            f"{folder} holds what the demonstration did not make; choose another --store"
+        )
+    if fresh and folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(exist_ok=True)
+    marker.touch()
 
 
 def _show(demo: Demo, console: Console) -> None:

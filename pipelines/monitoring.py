@@ -15,37 +15,22 @@ from pipelines.training import train_and_prove
 @dsl.pipeline(name="check-and-decide")
 def check_and_decide(spec: str, store: str, run: str, start: str, end: str, as_of: str) -> None:
     """Run the checks, decide, and retrain through the training pipeline if need be."""
-    named = f"{run}|{dsl.PIPELINE_JOB_ID_PLACEHOLDER}"
-    data = ingest(
-        spec=spec, store=store, run=named, start=start, end=end, as_of=as_of, purpose="monitoring"
-    ).set_caching_options(False)
-    served = ingest(
-        spec=spec, store=store, run=named, start=start, end=end, as_of=as_of, purpose="predictions"
-    ).set_caching_options(False)
-    rows, predictions = data.outputs["data"], served.outputs["data"]
-    schema = check_schema(
-        spec=spec, store=store, run=named, start=start, end=end, purpose="monitoring", data=rows
-    ).set_caching_options(False)
-    drift = check_drift(
-        spec=spec, store=store, run=named, start=start, end=end, data=rows, predictions=predictions
-    ).set_caching_options(False)
-    skew = check_skew(
-        spec=spec, store=store, run=named, start=start, end=end, data=rows, predictions=predictions
-    ).set_caching_options(False)
-    performance = check_performance(
-        spec=spec, store=store, run=named, start=start, end=end, data=rows, predictions=predictions
-    ).set_caching_options(False)
-    decided = decide(
-        spec=spec,
-        store=store,
-        run=named,
-        start=start,
-        end=end,
-        schema=schema.outputs["verdict"],
-        drift=drift.outputs["verdict"],
-        skew=skew.outputs["verdict"],
-        performance=performance.outputs["verdict"],
-    ).set_caching_options(False)
+    # The job id has to be a constant of its own: Kubeflow fills it in nowhere else.
+    job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    common = {"spec": spec, "store": store, "run": run, "job": job, "start": start, "end": end}
+    data = ingest(**common, as_of=as_of, purpose="monitoring").set_caching_options(False)
+    served = ingest(**common, as_of=as_of, purpose="predictions").set_caching_options(False)
+    rows, log = data.outputs["data"], served.outputs["data"]
+    checks = {
+        "schema": check_schema(**common, purpose="monitoring", data=rows),
+        "drift": check_drift(**common, data=rows, predictions=log),
+        "skew": check_skew(**common, data=rows, predictions=log),
+        "performance": check_performance(**common, data=rows, predictions=log),
+    }
+    verdicts = {
+        name: check.set_caching_options(False).outputs["verdict"] for name, check in checks.items()
+    }
+    decided = decide(**common, **verdicts).set_caching_options(False)
     with dsl.If(decided.outputs["Output"] == "retrain", name="retrain"):
         train_and_prove(spec=spec, store=store, run=run, start="auto", end=end, as_of=as_of)
 
@@ -67,9 +52,8 @@ def monitoring(
         as_of: labels that arrive later than this are not known yet; `now` for the present.
         run: the run's name; `auto` for Kubeflow's job id.
     """
-    named = f"{run}|{dsl.PIPELINE_JOB_ID_PLACEHOLDER}"
-    told = notify(spec=spec, store=store, run=named, start=start, end=end).set_caching_options(
-        False
-    )
+    job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    told = notify(spec=spec, store=store, run=run, job=job, start=start, end=end)
+    told.set_caching_options(False)
     with dsl.ExitHandler(told, name="monitoring"):
         check_and_decide(spec=spec, store=store, run=run, start=start, end=end, as_of=as_of)

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
-from components.core.errors import DriftlineError
+from components.core.errors import DriftlineError, UsageError
 from components.core.journal import Entry, Journal
 from components.core.storage import Store
 from pipelines.compile import load_pipeline
 from pipelines.side_by_side import Progress, side_by_side
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_RAISED = re.compile(r"^\s+([\w.]*(?:Error|Exception): .*)$", re.MULTILINE)
+_RAISED = re.compile(r"^\s*([\w.]*(?:Error|Exception): .*)$", re.MULTILINE)
 
 
 class RunFailedError(DriftlineError):
@@ -50,12 +50,15 @@ def run_local(
     from kfp import local
 
     pipeline = load_pipeline(name)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made: {error}; choose another --store") from None
     log = folder / "log.txt"
     journal = Journal(Store(parameters["store"]), model, parameters["run"])
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "artifacts"))
     with (
-        log.open("a", encoding="utf-8", errors="replace") as file,
+        log.open("w", encoding="utf-8", errors="replace") as file,
         contextlib.redirect_stdout(_Log(file)),
         warnings.catch_warnings(),
         side_by_side(progress),
@@ -70,11 +73,11 @@ def run_local(
 
 
 def _why(journal: Journal, error: RuntimeError, log: Path) -> str:
-    for entry in journal.entries():
+    for entry in reversed(journal.entries()):
         if entry.status == "failed" and entry.step != "notify":
             return f"{entry.step}: {entry.headline} (log: {log})"
-    raised = _RAISED.findall(log.read_text(encoding="utf-8"))
-    reason = raised[-1] if raised else _COLOUR.sub("", str(error))
+    raised = _RAISED.search(log.read_text(encoding="utf-8"))
+    reason = raised[1] if raised else _COLOUR.sub("", str(error))
     return f"{reason} (log: {log})"
 
 

@@ -37,18 +37,19 @@ def side_by_side(progress: Progress, workers: int = 0) -> Iterator[None]:
     from kfp.local import logging_utils
     from kfp.local.orchestrator import enhanced_dag_orchestrator as orchestrator
 
-    with ThreadPoolExecutor(workers or max(4, os.cpu_count() or 1)) as pool:
-        ahead = _Ahead(orchestrator.run_enhanced_dag, orchestrator.execute_task, progress, pool)
-        with (
-            _replaced(orchestrator, "run_enhanced_dag", ahead.run_graph),
-            _replaced(orchestrator, "execute_task", ahead.execute),
-            # These two replace the root logger's handlers and print() for the time of a task and
-            # put back what they found: of two tasks at a time, the wrong thing.
-            _replaced(logging_utils, "local_logger_context", contextlib.nullcontext),
-            _replaced(logging_utils, "indented_print", contextlib.nullcontext),
-            _logging_to_stdout(),
-        ):
-            yield
+    pool = ThreadPoolExecutor(workers or max(4, os.cpu_count() or 1))
+    ahead = _Ahead(orchestrator.run_enhanced_dag, orchestrator.execute_task, progress, pool)
+    with (
+        _replaced(orchestrator, "run_enhanced_dag", ahead.run_graph),
+        _replaced(orchestrator, "execute_task", ahead.execute),
+        # These two replace the root logger's handlers and print() for the time of a task and
+        # put back what they found: of two tasks at a time, the wrong thing.
+        _replaced(logging_utils, "local_logger_context", contextlib.nullcontext),
+        _replaced(logging_utils, "indented_print", contextlib.nullcontext),
+        _logging_to_stdout(),
+        pool,  # the last in is the first out: what tasks still say goes where it should
+    ):
+        yield
 
 
 class _Ahead:

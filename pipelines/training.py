@@ -14,52 +14,21 @@ from components.validate_serving import validate_serving
 @dsl.pipeline(name="train-and-prove")
 def train_and_prove(spec: str, store: str, run: str, start: str, end: str, as_of: str) -> None:
     """Train a candidate, prove it, deploy it; the monitoring pipeline retrains through this."""
-    # Put together where it is used: kfp.local loses a text with a parameter in it on its way
-    # into a nested pipeline.
-    named = f"{run}|{dsl.PIPELINE_JOB_ID_PLACEHOLDER}"
-    data = ingest(
-        spec=spec, store=store, run=named, start=start, end=end, as_of=as_of, purpose="training"
-    ).set_caching_options(False)
-    schema = check_schema(
-        spec=spec,
-        store=store,
-        run=named,
-        start=start,
-        end=end,
-        purpose="training",
-        data=data.outputs["data"],
-    ).set_caching_options(False)
-    trained = (
-        train(spec=spec, store=store, run=named, start=start, end=end, data=data.outputs["data"])
-        .after(schema)
-        .set_caching_options(False)
-    )
-    evaluated = evaluate(
-        spec=spec,
-        store=store,
-        run=named,
-        start=start,
-        end=end,
-        data=data.outputs["data"],
-        candidate=trained.outputs["candidate"],
-    ).set_caching_options(False)
+    # The job id has to be a constant of its own: Kubeflow fills it in nowhere else.
+    job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    common = {"spec": spec, "store": store, "run": run, "job": job, "start": start, "end": end}
+    data = ingest(**common, as_of=as_of, purpose="training").set_caching_options(False)
+    rows = data.outputs["data"]
+    schema = check_schema(**common, purpose="training", data=rows).set_caching_options(False)
+    trained = train(**common, data=rows).after(schema).set_caching_options(False)
+    candidate = trained.outputs["candidate"]
+    evaluated = evaluate(**common, data=rows, candidate=candidate).set_caching_options(False)
     with dsl.If(evaluated.outputs["Output"] == "accept", name="gate"):
-        proven = validate_serving(
-            spec=spec,
-            store=store,
-            run=named,
-            start=start,
-            end=end,
-            data=data.outputs["data"],
-            candidate=trained.outputs["candidate"],
-        ).set_caching_options(False)
+        proven = validate_serving(**common, data=rows, candidate=candidate)
+        proven.set_caching_options(False)
         deploy(
-            spec=spec,
-            store=store,
-            run=named,
-            start=start,
-            end=end,
-            candidate=trained.outputs["candidate"],
+            **common,
+            candidate=candidate,
             evaluation=evaluated.outputs["evaluation"],
             proof=proven.outputs["proof"],
         ).set_caching_options(False)
@@ -82,9 +51,8 @@ def training(
         as_of: labels that arrive later than this are not known yet; `now` for the present.
         run: the run's name; `auto` for Kubeflow's job id.
     """
-    named = f"{run}|{dsl.PIPELINE_JOB_ID_PLACEHOLDER}"
-    told = notify(spec=spec, store=store, run=named, start=start, end=end).set_caching_options(
-        False
-    )
+    job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    told = notify(spec=spec, store=store, run=run, job=job, start=start, end=end)
+    told.set_caching_options(False)
     with dsl.ExitHandler(told, name="training"):
         train_and_prove(spec=spec, store=store, run=run, start=start, end=end, as_of=as_of)

@@ -14,6 +14,10 @@ fi
 python="$1"
 bin="$driftline_venv/bin"
 printf 'driftline: installing into %s (once, a minute or two) ...\n' "$driftline_venv" >&2
+if [ -e "$driftline_venv" ] && [ ! -e "$driftline_venv/pyvenv.cfg" ] &&
+    [ -n "$(ls -A "$driftline_venv" 2>/dev/null || echo file)" ]; then
+    driftline_fail "$driftline_venv is there and is no virtual environment; move it, or set DRIFTLINE_VENV"
+fi
 rm -rf "$driftline_venv"
 "$python" -m venv "$driftline_venv" ||
     driftline_fail "could not make a virtual environment; is the venv module installed (python3-venv)?"

@@ -21,10 +21,11 @@ SHOPS = np.array(["north", "south", "east"])
 
 @dataclass(frozen=True)
 class World:
-    """A spec, a source and a store below one folder."""
+    """A spec and a source below one folder, and a store there or at an address of its own."""
 
     folder: Path
     spec: Spec
+    address: str = ""
 
     @property
     def text(self) -> str:
@@ -32,7 +33,7 @@ class World:
 
     @property
     def store(self) -> str:
-        return str(self.folder / "store")
+        return self.address or str(self.folder / "store")
 
     @property
     def source(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Literal
 from components.core.journal import Entry
 from components.core.verdict import Document
 
-Kind = Literal["nothing", "alert", "retrain", "deployed", "rejected", "failed"]
+Kind = Literal["nothing", "alert", "deployed", "rejected", "failed"]
 
 # Locally a pipeline SUCCEEDED; on a cluster it is COMPLETE, or CACHED where nothing had to run.
 _SUCCESS = ("SUCCEEDED", "COMPLETE", "CACHED")
@@ -51,10 +51,10 @@ def compose(
 
 
 def _news(state: str, error: str, said: dict[str, Entry]) -> tuple[Kind, str]:
-    failed = [entry for entry in said.values() if entry.status == "failed"]
-    if failed:
-        return "failed", f"{failed[0].step} failed: {failed[0].headline}"
     if state not in _SUCCESS:
+        failed = [each for each in said.values() if each.status == "failed"]
+        if failed:
+            return "failed", f"{failed[-1].step} failed: {failed[-1].headline}"
         stuck = [entry.step for entry in said.values() if entry.status == "running"]
         where = f"{stuck[-1]} did not end" if stuck else f"the run ended as {state}"
         return "failed", f"{where}{f': {error}' if error else ''}"

@@ -6,6 +6,9 @@ in the same way on one machine.
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -53,20 +56,28 @@ class Journal:
                 step=step,
                 window=window,
                 status=status,
-                headline=headline,
+                headline="; ".join(headline.splitlines()),
                 at=datetime.now(UTC).isoformat(),
             )
             self._store.write(f"{self._folder}/{step}.json", entry.model_dump_json().encode())
 
         say("running", f"{step} began")
         try:
-            yield say
+            with _termination_raises():
+                yield say
         except DriftlineError as error:
             say("failed", str(error))
             raise
         except Exception as error:
             say("failed", f"{type(error).__name__}: {error}")
             raise
+        except BaseException:  # Ctrl-C, or a signal that ends the process
+            say("failed", "interrupted")
+            raise
+
+    def clear(self) -> None:
+        """Forget an earlier attempt of the run."""
+        self._store.delete(self._folder)
 
     def read(self, step: str) -> Entry | None:
         """One step's entry, or None when it has not begun."""
@@ -80,3 +91,16 @@ class Journal:
         names = [name for name in self._store.names(self._folder) if name.endswith(".json")]
         found = [Entry.model_validate_json(self._store.read(name)) for name in names]
         return sorted(found, key=lambda entry: entry.at)
+
+
+@contextmanager
+def _termination_raises() -> Iterator[None]:
+    """Let SIGTERM raise, as Ctrl-C does, so that a step that is ended can say so."""
+    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.core.errors import ConflictError, StoreError
+from components.core.errors import ConflictError, DriftlineError, StoreError
 
-# What an object store answers when a conditional put meets an object that is there already.
+# What an object store answers when a conditional put meets another object than expected.
 _CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+# Where files are written before they get their name, outside of every folder that others read.
+_SCRATCH = ".writing"
 
 
 class Store:
@@ -48,8 +50,13 @@ class Store:
         return str(self._fs.unstrip_protocol(self.path(name)))
 
     def exists(self, name: str) -> bool:
-        """Whether there is an object or a folder of that name."""
-        return bool(self._fs.exists(self.path(name)))
+        """Whether there is an object or a folder of that name.
+
+        Raises:
+            StoreError: when the store cannot be reached.
+        """
+        with self._reaching(name, "read"):
+            return bool(self._fs.exists(self.path(name))) or self._is_absent(name)
 
     def read(self, name: str) -> bytes:
         """The object's bytes.
@@ -57,39 +64,49 @@ class Store:
         Raises:
             StoreError: when there is none, or it cannot be read.
         """
-        try:
+        with self._reaching(name, "read"):
             return bytes(self._fs.cat_file(self.path(name)))
-        except FileNotFoundError:
-            raise StoreError(f"{self.url(name)} does not exist in the store") from None
-        except OSError as error:
-            raise StoreError(f"{self.url(name)} cannot be read: {error}") from error
 
     def names(self, prefix: str) -> list[str]:
-        """The names of all objects below a folder, sorted; empty when the folder is not there."""
-        try:
-            found = self._fs.find(self.path(prefix))
-        except FileNotFoundError:
-            return []
+        """The names of all objects below a folder, sorted; empty when the folder is not there.
+
+        Raises:
+            StoreError: when the store cannot be reached.
+        """
+        with self._reaching(prefix, "read"):
+            try:
+                found = self._fs.find(self.path(prefix))
+            except FileNotFoundError:
+                found = []
+            if not found:
+                self._is_absent(prefix)
         cut = len(self._root) + 1
         below = f"{self.path(prefix)}/"  # s3fs may name the folder itself among its contents
         return sorted(
             str(path)[cut:]
             for path in found
-            if str(path).startswith(below) and not _is_temporary(str(path))
+            if str(path).startswith(below) and not _is_temporary(str(path)[cut:])
         )
 
     def children(self, prefix: str) -> list[str]:
-        """The names directly below a folder, without the folder's own name, sorted."""
-        try:
-            found = self._fs.ls(self.path(prefix), detail=False)
-        except FileNotFoundError:
-            return []
+        """The names directly below a folder, without the folder's own name, sorted.
+
+        Raises:
+            StoreError: when the store cannot be reached.
+        """
+        with self._reaching(prefix, "read"):
+            try:
+                found = self._fs.ls(self.path(prefix), detail=False)
+            except FileNotFoundError:
+                found = []
+            if not found:
+                self._is_absent(prefix)
         names = {str(path).rstrip("/").rsplit("/", 1)[-1] for path in found}
         return sorted(name for name in names if not _is_temporary(name))
 
     def write(self, name: str, data: bytes) -> None:
         """Write or overwrite an object in one step."""
-        with self._writing(name):
+        with self._reaching(name, "written"):
             if self.is_local:
                 os.replace(self._temporary(name, data), self.path(name))
             else:
@@ -101,7 +118,7 @@ class Store:
         Returns:
             True for the caller that wrote, False when it was there already.
         """
-        with self._writing(name):
+        with self._reaching(name, "written"):
             if self.is_local:
                 temporary = self._temporary(name, data)
                 try:
@@ -131,7 +148,7 @@ class Store:
             if not self.create(name, data):
                 raise ConflictError(f"{self.url(name)} was written by somebody else; read it again")
             return
-        with self._writing(name):
+        with self._reaching(name, "written"):
             if self.is_local:
                 self._replace_local(name, data, expected)
             else:
@@ -139,8 +156,9 @@ class Store:
 
     def delete(self, name: str) -> None:
         """Remove an object or a whole folder; nothing happens when it is not there."""
-        if self.exists(name):
-            self._fs.rm(self.path(name), recursive=True)
+        with self._reaching(name, "deleted"):
+            if self._fs.exists(self.path(name)):
+                self._fs.rm(self.path(name), recursive=True)
 
     def _replace_local(self, name: str, data: bytes, expected: bytes) -> None:
         from filelock import FileLock
@@ -169,9 +187,10 @@ class Store:
             raise
 
     def _temporary(self, name: str, data: bytes) -> str:
-        folder = os.path.dirname(self.path(name))
-        os.makedirs(folder, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=folder)
+        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        scratch = self.path(_SCRATCH)
+        os.makedirs(scratch, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=scratch)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -183,14 +202,31 @@ class Store:
         os.chmod(temporary, 0o644)
         return temporary
 
+    def _is_absent(self, name: str) -> bool:
+        """False, once it is certain that the name is missing and not the whole bucket."""
+        bucket = self._root.split("/", 1)[0]
+        if not self.is_local and not self._fs.exists(bucket):
+            raise StoreError(
+                f"{self.url(name)} cannot be reached: there is no {bucket}, or the credentials "
+                "do not show it; create it, or choose another store"
+            )
+        return False
+
     @contextmanager
-    def _writing(self, name: str) -> Iterator[None]:
-        """Turn an operating system's error into a sentence that names the address."""
+    def _reaching(self, name: str, verb: str) -> Iterator[None]:
+        """Turn whatever a disk or a remote client raises into a sentence with the address."""
         try:
             yield
-        except OSError as error:
+        except DriftlineError:
+            raise
+        except FileNotFoundError as error:
+            if verb == "read":
+                raise StoreError(f"{self.url(name)} does not exist in the store") from None
+            raise StoreError(f"{self.url(name)} cannot be {verb}: {error}") from error
+        except Exception as error:  # botocore, aiohttp and others have no common ancestor
             raise StoreError(
-                f"{self.url(name)} cannot be written: {error}; check the disk or the permissions"
+                f"{self.url(name)} cannot be {verb}: {str(error) or type(error).__name__}; "
+                "check the address, the disk, or the credentials"
             ) from error
 
 
@@ -199,9 +235,10 @@ def _protocols(fs: Any) -> tuple[str, ...]:
 
 
 def _condition_failed(error: OSError) -> bool:
-    return any(sign in f"{error!r} {error.__cause__!r}" for sign in _CONDITION_FAILED)
+    """Whether the store refused a conditional put, going by its error code alone."""
+    answer = getattr(error.__cause__, "response", None) or {}
+    return answer.get("Error", {}).get("Code") in _CONDITION_FAILED
 
 
-def _is_temporary(path: str) -> bool:
-    name = path.rsplit("/", 1)[-1]
-    return name.startswith(".")
+def _is_temporary(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))

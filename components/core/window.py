@@ -33,11 +33,11 @@ def parse_time(text: str) -> datetime:
             year, month, day = (int(part or 1) for part in match.groups())
             return datetime(year, month, day, tzinfo=UTC)
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UsageError(
             f"{text!r} is not a time; write a date like 2013-04-01 or a time like 2013-04-01T06:00Z"
         ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def parse_duration(text: str) -> timedelta:
@@ -108,11 +108,14 @@ class Window:
                 f"{text!r} is not a window; write START..END (end excluded), or a month, 2013-04"
             )
         first = parse_time(text)
-        if match[3]:
-            return cls(first, first + timedelta(days=1))
-        if match[2]:
-            return cls(first, (first + timedelta(days=32)).replace(day=1))
-        return cls(first, first.replace(year=first.year + 1))
+        try:
+            if match[3]:
+                return cls(first, first + timedelta(days=1))
+            if match[2]:
+                return cls(first, (first + timedelta(days=32)).replace(day=1))
+            return cls(first, first.replace(year=first.year + 1))
+        except (ValueError, OverflowError):
+            raise UsageError(f"the window {text} ends after the last year, 9999") from None
 
     @classmethod
     def between(cls, start: str, end: str) -> Window:

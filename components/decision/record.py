@@ -165,7 +165,7 @@ def _unfinished(store: Store, spec: Spec, decision: Decision, now: datetime) -> 
         return None
     if any(entry.step == "evaluate" and entry.status == "reject" for entry in entries):
         return None
-    if any(entry.status == "failed" for entry in entries):
+    if any(entry.status == "failed" and entry.step != "notify" for entry in entries):
         return f"run {decision.run} failed"
     if now - parse_time(decision.at) > parse_duration(spec.policy.patience):
         return f"run {decision.run} did not end within {spec.policy.patience}"

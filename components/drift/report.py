@@ -63,7 +63,7 @@ def write_report(
     """
     reference, current = _sample(sample_path, spec), _sample(data_path, spec)
     if predictions_path is not None:
-        predicted = read_predictions(predictions_path, spec)
+        predicted = read_predictions(predictions_path, spec, verdict.champion or None)
         current = {**current, PREDICTION: predicted.take(pa.array(_chosen(len(predicted))))}
     plots = _plots(reference, current, spec, [finding.column for finding in verdict.findings])
     drawn = _evidently(plots, spec) if plots.numeric or plots.categorical else EMPTY_PAGE

@@ -109,6 +109,7 @@ class LocalTarget:
                 f"{current or 'nothing'} is deployed now; run the training again to compare "
                 "with that"
             )
+        self.releases.open(version)  # a damaged release is refused before it serves
         return self._append(state, seen, version, "deploy", run, reason)
 
     def rollback(self, to: str | None = None, *, run: str, reason: str) -> Deployment:

@@ -90,15 +90,26 @@ def read_manifest(folder: Path) -> Manifest:
         ReleaseError: when there is none or it cannot be understood.
     """
     try:
-        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        content = (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
         raise ReleaseError(
             f"{folder} holds no {MANIFEST}, so it is no release; train one with "
             "'driftline run training'"
         ) from None
+    return parse_manifest(content, str(folder / MANIFEST))
+
+
+def parse_manifest(content: bytes, name: str) -> Manifest:
+    """Read a manifest from its bytes; `name` is what the error calls it.
+
+    Raises:
+        ReleaseError: when it cannot be understood.
+    """
+    try:
+        return Manifest.model_validate_json(content)
     except ValidationError:
         raise ReleaseError(
-            f"{folder / MANIFEST} is not a manifest that this version reads; "
+            f"{name} is not a manifest that this version reads; "
             "deploy another release or restore the file"
         ) from None
 

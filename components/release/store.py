@@ -7,7 +7,14 @@ from pathlib import Path
 
 from components.core.errors import ReleaseError
 from components.core.storage import Store
-from components.release.package import MANIFEST, Manifest, Release, load_release, read_manifest
+from components.release.package import (
+    MANIFEST,
+    Manifest,
+    Release,
+    load_release,
+    parse_manifest,
+    read_manifest,
+)
 
 
 class ReleaseStore:
@@ -31,7 +38,7 @@ class ReleaseStore:
         return self.manifest(manifest.version)
 
     def versions(self) -> list[str]:
-        """All complete releases, oldest first."""
+        """All complete releases, by the end of their training window."""
         return [
             version
             for version in self._store.children(f"{self._model}/releases")
@@ -44,7 +51,7 @@ class ReleaseStore:
         Raises:
             ReleaseError: when there is no such release.
         """
-        return Manifest.model_validate_json(self.manifest_bytes(version))
+        return parse_manifest(self.manifest_bytes(version), self._name(version, MANIFEST))
 
     def manifest_bytes(self, version: str) -> bytes:
         """A release's manifest as it was written."""

@@ -38,14 +38,15 @@ class Context:
 
 
 def open_context(
-    spec: str, store: str, run: str, start: str, end: str, as_of: str = NOW
+    spec: str, store: str, run: str, job: str, start: str, end: str, as_of: str = NOW
 ) -> Context:
     """Parse what a pipeline passes to its steps.
 
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        run: `name|job id`; the job id counts where the name is `auto`.
+        run: the run's name; `auto` for Kubeflow's job id.
+        job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
         as_of: labels that arrive after this time are not known yet; `now` for the present.
@@ -57,11 +58,10 @@ def open_context(
     last = parse_time(end)
     history = parse_duration(parsed.training.history)
     first = last - history if start == AUTO else parse_time(start)
-    name, _, job = run.partition("|")
     return Context(
         spec=parsed,
         store=Store(store),
-        run=job if name == AUTO else name,
+        run=job if run == AUTO else run,
         window=Window(first, last),
         as_of=datetime.now(UTC) if as_of == NOW else parse_time(as_of),
     )

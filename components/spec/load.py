@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import types
 import typing
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ def parse_spec(text: str, name: str = "spec") -> Spec:
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        content = _read(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
@@ -60,7 +61,17 @@ def parse_spec(text: str, name: str = "spec") -> Spec:
 
 def dump_spec(spec: Spec) -> str:
     """The whole spec, defaults included, as canonical JSON: equal specs give equal text."""
-    return spec.model_dump_json(by_alias=True)
+    # kfp.local puts its interpreter's path wherever a parameter says python3; JSON can say it
+    # in another way.
+    return spec.model_dump_json(by_alias=True).replace("python3", "\\u0070ython3")
+
+
+def _read(text: str) -> Any:
+    """JSON as JSON: YAML 1.1 takes 1e-7, which JSON may write, for a text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return yaml.safe_load(text)
 
 
 def _explain(error: Any, root: yaml.Node | None, name: str) -> str:

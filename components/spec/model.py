@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from components.core.window import parse_duration
 
@@ -105,6 +106,18 @@ class Estimator(Part):
     class_: str = Field(alias="class")
     parameters: dict[str, Any] = Field(default_factory=dict)
     allowed_prefixes: list[str] = ["sklearn."]
+
+    @field_validator("parameters")
+    @classmethod
+    def _finite(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(parameters, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"they travel as JSON, which these cannot ({error}); "
+                "write plain finite numbers, texts, lists and mappings"
+            ) from None
+        return parameters
 
     @model_validator(mode="after")
     def _allowed(self) -> Estimator:
@@ -261,9 +274,8 @@ class Alerts(Part):
     """Who is told what: apprise addresses, with `${NAME}` taken from the environment."""
 
     to: list[str] = Field(default_factory=list)
-    on: list[Literal["nothing", "alert", "retrain", "deployed", "rejected", "failed"]] = [
+    on: list[Literal["nothing", "alert", "deployed", "rejected", "failed"]] = [
         "alert",
-        "retrain",
         "deployed",
         "rejected",
         "failed",

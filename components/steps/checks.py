@@ -8,6 +8,7 @@ from components.core.errors import BlockedError
 from components.core.verdict import Verdict
 from components.release.local import LocalTarget
 from components.spec.context import Context
+from components.steps.files import write_output
 
 
 def schema_step(context: Context, purpose: str, data: str, destination: str) -> Verdict:
@@ -107,10 +108,9 @@ def performance_step(context: Context, data: str, predictions: str, destination:
 
 
 def _keep(context: Context, verdict: Verdict, destination: str, name: str = "") -> None:
-    text = verdict.model_dump_json(indent=2).encode()
-    Path(destination).parent.mkdir(parents=True, exist_ok=True)
-    Path(destination).write_bytes(text)
-    context.store.write(_name(context, f"{name or verdict.check}.json"), text)
+    text = verdict.model_dump_json(indent=2)
+    write_output(destination, text)
+    context.store.write(_name(context, f"{name or verdict.check}.json"), text.encode())
 
 
 def _name(context: Context, file: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from components.core.verdict import Verdict
 from components.decision.record import Decision, decide
 from components.spec.context import Context
+from components.steps.files import write_output
 
 
 def decide_step(context: Context, verdicts: Sequence[str], destination: str) -> Decision:
@@ -24,7 +25,6 @@ def decide_step(context: Context, verdicts: Sequence[str], destination: str) -> 
     with context.step("decide") as say:
         read = [Verdict.model_validate_json(Path(path).read_bytes()) for path in verdicts]
         decision = decide(context.store, context.spec, read, context.window, context.run)
-        Path(destination).parent.mkdir(parents=True, exist_ok=True)
-        Path(destination).write_text(decision.model_dump_json(indent=2), encoding="utf-8")
+        write_output(destination, decision.model_dump_json(indent=2))
         say(decision.action, decision.headline)
     return decision

@@ -11,6 +11,7 @@ from components.release.local import LocalTarget
 from components.release.promote import package_release
 from components.serving.records import ServingProof
 from components.spec.context import Context
+from components.steps.files import write_output
 
 
 def deploy_step(context: Context, candidate: str, evaluation: str, proof: str, card: str) -> str:
@@ -47,8 +48,7 @@ def deploy_step(context: Context, candidate: str, evaluation: str, proof: str, c
             run=context.run,
             reason=reason,
         )
-        Path(card).parent.mkdir(parents=True, exist_ok=True)
-        Path(card).write_bytes((folder / "card.md").read_bytes())
+        write_output(card, (folder / "card.md").read_text(encoding="utf-8"))
         say("ok", manifest.version)
     return manifest.version
 

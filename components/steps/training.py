@@ -9,6 +9,7 @@ from components.core.errors import ServingError
 from components.release.local import LocalTarget
 from components.release.package import digest, seal
 from components.spec.context import Context
+from components.steps.files import write_output
 
 if TYPE_CHECKING:
     from components.model.records import Evaluation, TrainingRecord
@@ -44,7 +45,7 @@ def evaluate_step(context: Context, data: str, candidate: str, destination: str)
         )
         if champion:
             evaluation = evaluation.model_copy(update={"champion_version": champion.version})
-        _write(destination, evaluation.model_dump_json(indent=2))
+        write_output(destination, evaluation.model_dump_json(indent=2))
         say(evaluation.verdict, evaluation.reasons[0])
     return evaluation
 
@@ -59,7 +60,7 @@ def validate_step(context: Context, data: str, candidate: str, destination: str)
 
     with context.step("validate_serving") as say:
         proof = prove_candidate(context.spec, Path(data), Path(candidate))
-        _write(destination, proof.model_dump_json(indent=2))
+        write_output(destination, proof.model_dump_json(indent=2))
         if not proof.passed:
             raise ServingError(
                 "the candidate must not be deployed, its server does not answer as the model "
@@ -67,8 +68,3 @@ def validate_step(context: Context, data: str, candidate: str, destination: str)
             )
         say("ok", f"{proof.rows:,} rows answered by the server as by the model")
     return proof
-
-
-def _write(destination: str, text: str) -> None:
-    Path(destination).parent.mkdir(parents=True, exist_ok=True)
-    Path(destination).write_text(text, encoding="utf-8")

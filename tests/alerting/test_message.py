@@ -35,6 +35,13 @@ DECIDED = entry("decide", "retrain", "performance: roc_auc fell")
         ("FAILED", "boom", [entry("train", "running")], "failed", "train did not end: boom"),
         ("RUNNING", "", [], "failed", "the run ended as RUNNING"),
         ("FAILED", "", [DECIDED, entry("ingest", "failed")], "failed", "ingest failed: why"),
+        (
+            "SUCCEEDED",
+            "",
+            [entry("train", "failed"), entry("deploy", "ok", "v2")],
+            "deployed",
+            "deployed v2",
+        ),
     ],
 )
 def test_the_line_says_what_came_of_the_run(state, error, entries, kind, text):

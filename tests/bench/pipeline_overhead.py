@@ -29,7 +29,7 @@ def in_one_process(store: str) -> None:
     from components.steps.notify import notify_step
     from components.steps.training import evaluate_step, train_step, validate_step
 
-    context = open_context(dump_spec(load_spec(SPEC)), store, "bench|1", START, END)
+    context = open_context(dump_spec(load_spec(SPEC)), store, "bench", "1", START, END)
     folder = Path(store) / "artifacts"
     folder.mkdir(parents=True)
     data, candidate = str(folder / "data"), str(folder / "candidate")

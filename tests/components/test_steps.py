@@ -1,6 +1,7 @@
 """Each step as Kubeflow calls it: its own function, with artifacts on disk."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ class Run:
         self.common = {
             "spec": world.text,
             "store": world.store,
-            "run": f"{name}|1",
+            "run": name,
+            "job": "1",
             "start": start,
             "end": end,
         }
@@ -321,6 +323,16 @@ def test_other_tasks_go_the_whole_way(tmp_path, task):
     assert trained["metrics"].metadata[world.spec.metric] > 0
     assert {name: status for name, (status, _) in april["verdicts"].items()}["skew"] == "ok"
     assert world.spec.metric in april["metric"].metadata
+
+
+def test_the_whole_way_with_a_store_on_s3(tmp_path, s3_address):
+    world = replace(make_world(tmp_path, turned=(4,)), address=s3_address)
+    trained = go_through_training(world)
+    april = go_through_april(world)
+
+    assert LocalTarget(Store(s3_address), "orders").current().version == trained["version"]
+    assert april["verdicts"]["skew"][0] == "ok"
+    assert april["verdicts"]["performance"][0] == "drift"
 
 
 def test_an_estimator_of_ones_own_goes_the_whole_way_where_the_spec_trusts_it(

@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 
 from components.core.errors import DataError
@@ -25,11 +27,34 @@ def test_an_unforeseen_error_is_recorded_with_its_kind(journal):
     assert journal.read("ingest").headline == "ZeroDivisionError: division by zero"
 
 
-def test_a_killed_step_stands_as_running(journal):
+def test_an_interrupted_step_says_so(journal):
     with pytest.raises(KeyboardInterrupt), journal.step("train", "w"):
         raise KeyboardInterrupt
 
-    assert journal.read("train").status == "running"
+    assert journal.read("train").headline == "interrupted"
+
+
+def test_a_step_that_is_terminated_says_so(journal):
+    with pytest.raises(SystemExit), journal.step("train", "w"):
+        signal.raise_signal(signal.SIGTERM)
+
+    assert journal.read("train").status == "failed"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_headline_is_one_line(journal):
+    with journal.step("train", "w") as say:
+        say("ok", "one\ntwo")
+
+    assert journal.read("train").headline == "one; two"
+
+
+def test_an_earlier_attempt_can_be_forgotten(journal):
+    with journal.step("train", "w") as say:
+        say("ok", "done")
+    journal.clear()
+
+    assert journal.entries() == []
 
 
 def test_entries_come_in_order_and_other_runs_stay_out(journal, tmp_path):

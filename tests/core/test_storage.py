@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.core.errors import ConflictError, StoreError
-from components.core.storage import Store
+from components.core.storage import Store, _condition_failed
 
 
 @pytest.fixture(params=["disk", "s3"])
@@ -95,7 +95,44 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path, monkeypatch):
         store.write("a", b"after")
 
     assert store.read("a") == b"before"
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert store.names("") == ["a"]
+    assert list((tmp_path / ".writing").iterdir()) == []
+
+
+def test_what_a_killed_writer_left_is_nobodys_content(tmp_path):
+    store = Store(tmp_path)
+    store.write("release/card.md", b"card")
+    (tmp_path / ".writing" / "tmp123").write_bytes(b"half")
+
+    assert store.names("") == ["release/card.md"]
+    assert store.children("") == ["release"]
+    assert [path.name for path in (tmp_path / "release").iterdir()] == ["card.md"]
+
+
+def test_a_bucket_that_is_not_there_is_no_empty_store(s3_endpoint):
+    store = Store("s3://no-such-bucket/store")
+    for call in (store.exists, store.names, store.children, store.read):
+        with pytest.raises(StoreError, match="no-such-bucket"):
+            call("flights")
+
+
+def test_credentials_that_are_missing_are_a_clear_error(s3_endpoint, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "none")
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(StoreError, match="redentials"):
+        Store("s3://bucket/store").read("flights")
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_only_a_refused_condition_is_a_lost_race():
+    denied = PermissionError("Access Denied: s3://team-4090/x, request 412409")
+
+    assert not _condition_failed(denied)
 
 
 def test_a_disk_that_refuses_is_named(tmp_path):

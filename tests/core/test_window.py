@@ -42,7 +42,21 @@ def test_short_forms(text, expected):
     assert str(Window.parse(text)) == expected
 
 
-@pytest.mark.parametrize("text", ["", "april", "2013-13", "2013-04..2013-01", "2013..2013", ".."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "april",
+        "2013-13",
+        "2013-04..2013-01",
+        "2013..2013",
+        "..",
+        "9999",
+        "9999-12",
+        "9999-12-31",
+        "0001-01-01T00:00+05:00..2013",
+    ],
+)
 def test_what_is_no_window_is_refused_with_the_text_in_the_message(text):
     with pytest.raises(UsageError, match=r"window|time"):
         Window.parse(text)

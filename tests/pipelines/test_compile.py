@@ -82,6 +82,20 @@ def test_steps_use_the_image_as_it_is_and_install_nothing(compiled, name):
         assert "pip install" not in " ".join(executor["container"]["command"])
 
 
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_job_id_stands_alone_because_kubeflow_fills_it_in_nowhere_else(compiled, name):
+    constants = [
+        value["runtimeValue"]["constant"]
+        for _, task in tasks(compiled[name])
+        for value in task.get("inputs", {}).get("parameters", {}).values()
+        if "runtimeValue" in value
+    ]
+    placeholders = [each for each in constants if "{{$" in str(each)]
+
+    assert placeholders
+    assert set(placeholders) == {"{{$.pipeline_job_uuid}}"}
+
+
 def test_nothing_is_deployed_without_both_proofs(compiled):
     deploys = [task for name, task in tasks(compiled["training"]) if name == "deploy"]
     gates = [task for name, task in tasks(compiled["training"]) if "triggerPolicy" in task]

@@ -60,7 +60,8 @@ def test_monitoring_retrains_for_a_stated_reason_and_the_gate_has_the_last_word(
     assert status(march, "check_skew") == "ok"
     assert status(march, "check_performance") == "drift"
     assert status(march, "decide") == "retrain"
-    assert status(march, "evaluate") in ("accept", "reject")
+    assert status(march, "evaluate") == "accept"
+    assert status(march, "deploy") == "ok"
     assert "performance:" in march["summary"]
 
 
@@ -76,25 +77,31 @@ def test_the_decision_stands_in_the_store_with_its_reasons(lived):
 
 def test_the_compiled_yaml_runs(tmp_path):
     world = make_world(tmp_path)
-    code, out, _ = driftline("compile", "training", "--output", tmp_path / "compiled")
+    code, out, _ = driftline("compile", "--output", tmp_path / "compiled")
     assert code == 0
+    training, monitoring = out.split()
     program = (
         "import sys, warnings; warnings.simplefilter('ignore')\n"
         "from kfp import components, local\n"
         "local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[2])\n"
         "run = components.load_component_from_file(sys.argv[1])\n"
-        "run(spec=sys.argv[3], store=sys.argv[4], start='2024-01-01', end='2024-03-01',"
+        "run(spec=sys.argv[3], store=sys.argv[4], start=sys.argv[5], end=sys.argv[6],"
         " as_of='now', run='auto')\n"
     )
-    subprocess.run(
-        [sys.executable, "-c", program, out.strip(), tmp_path / "root", world.text, world.store],
-        check=True,
-        capture_output=True,
-    )
+    for pipeline, *window in (
+        (training, "2024-01-01", "2024-03-01"),
+        (monitoring, "2024-03-01", "2024-04-01"),
+    ):
+        command = [sys.executable, "-c", program, pipeline, tmp_path / "root"]
+        subprocess.run(
+            [*command, world.text, world.store, *window], check=True, capture_output=True
+        )
 
     history = LocalTarget(Store(world.store), "orders").history()
     assert len(history) == 1
     assert history[0].run.isdigit(), "without a name the run is called by its job id"
+    (decision,) = Store(world.store).names("orders/decisions")
+    assert decision.endswith("--2024-03-01_2024-04-01.json")
 
 
 def test_a_step_that_fails_is_named_with_its_reason_and_told_to_people(tmp_path, inbox):
@@ -144,6 +151,37 @@ def test_wrong_usage_ends_with_two_and_says_why(arguments, expected):
     assert out == ""
 
 
+def test_a_run_that_is_asked_for_twice_by_name_runs_once(lived):
+    world, _ = lived
+    before = LocalTarget(Store(world.store), "orders").history()
+    window = ("--window", "2024-01..2024-03", "--name", before[0].run)
+    code, out, _ = driftline("run", "training", *window, world=world)
+
+    assert code == 0
+    assert "deployed" in out.splitlines()[-1]
+    assert LocalTarget(Store(world.store), "orders").history() == before
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_a_store_that_cannot_be_written_is_one_line(tmp_path, command):
+    (tmp_path / "file").write_text("")
+    arguments = ["training", "--window", "2013-01"] if command == "run" else []
+    code, _, err = driftline(command, *arguments, "--store", tmp_path / "file")
+
+    assert code in (1, 2)
+    assert err.count("\n") == 1
+    assert str(tmp_path / "file") in err
+
+
+def test_the_demonstration_leaves_alone_what_it_did_not_make(tmp_path):
+    (tmp_path / "flights" / "releases").mkdir(parents=True)
+    code, _, err = driftline("demo", "--fresh", "--store", tmp_path)
+
+    assert code == 2
+    assert "what the demonstration did not make" in err
+    assert (tmp_path / "flights" / "releases").exists()
+
+
 def test_every_command_has_help_with_an_example():
     for command in (["run"], ["compile"], ["demo"], ["serve"], ["releases", "list"],
                     ["releases", "show"], ["releases", "rollback"]):  # fmt: skip
@@ -165,11 +203,10 @@ def test_releases_are_listed_shown_and_rolled_back(lived):
     code, _, err = driftline("releases", "show", "nothing", world=world)
     assert code == 1
     assert "'driftline releases list'" in err
-    before = len(target.history())
+    code, out, _ = driftline("releases", "rollback", world=world)
+    assert code == 0
+    assert f"{first} serves again" in out
+    assert [entry.action for entry in target.history()] == ["deploy", "deploy", "rollback"]
     code, _, err = driftline("releases", "rollback", world=world)
-    if before == 1:
-        assert code == 1
-        assert "no earlier release" in err
-    else:
-        assert code == 0
-        assert len(target.history()) == before + 1
+    assert code == 1
+    assert "no earlier release" in err

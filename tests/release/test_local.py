@@ -109,6 +109,23 @@ def test_a_release_swapped_in_the_store_is_refused(tmp_path):
         target.champion()
 
 
+def test_a_release_that_was_damaged_after_publishing_is_not_deployed(tmp_path):
+    target = make_target(Store(tmp_path / "s"), tmp_path)
+    (tmp_path / "s" / "flights" / "releases" / "v1" / "card.md").write_text("damaged")
+
+    with pytest.raises(ReleaseError, match=r"card\.md was changed"):
+        deploy(target, "v1", None)
+    assert target.current() is None
+
+
+def test_a_damaged_manifest_is_named(tmp_path):
+    target = make_target(Store(tmp_path / "s"), tmp_path)
+    (tmp_path / "s" / "flights" / "releases" / "v1" / "manifest.json").write_text("{}")
+
+    with pytest.raises(ReleaseError, match="not a manifest that this version reads"):
+        deploy(target, "v1", None)
+
+
 def test_a_half_published_release_is_none(tmp_path):
     target = make_target(Store(tmp_path / "s"), tmp_path)
     half = tmp_path / "s" / "flights" / "releases" / "v4"

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,25 @@ def test_every_mistake_is_listed():
 )
 def test_what_is_no_mapping_is_refused(text, expected):
     assert expected in refusal(text)
+
+
+@pytest.mark.parametrize("value", [1e-7, 1e16, 0.1, 3, True, None, "1e-7", "yes", "python3"])
+def test_an_estimators_parameters_travel_as_they_are(value):
+    document = {**yaml.safe_load(GOOD)}
+    document["estimator"] = {**document["estimator"], "parameters": {"tol": value}}
+    spec = parse_spec(json.dumps(document))
+    travelled = parse_spec(dump_spec(spec)).estimator.parameters["tol"]
+
+    assert travelled == value
+    assert type(travelled) is type(value)
+    assert "python3" not in dump_spec(spec)
+
+
+@pytest.mark.parametrize("value", [".inf", ".nan", "2013-01-01"])
+def test_parameters_that_cannot_travel_are_refused(value):
+    text = GOOD.replace("Ridge", f"Ridge\n  parameters:\n    tol: {value}")
+
+    assert "write plain finite numbers" in refusal(text)
 
 
 def test_a_missing_file_names_the_flag(tmp_path):
