@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from components.data.anomalies import percent
 from components.data.predictions import FEATURE
 from components.drift.causes import number_cause, text_cause
 from components.drift.describe import pair_text, sentence
+from components.drift.matching import Matched, match_rows, read_column, row_findings
 from components.drift.profile import profile_arrays
 from components.drift.rule import Threshold, judge
 from components.drift.values import as_strings, read_numbers
@@ -29,26 +29,14 @@ _EXAMPLES = 5
 _PATTERN_ROWS = 10_000
 
 
-@dataclass(frozen=True)
-class Matched:
-    """The rows that both sides have: row `served[i]` of the log is row `trained[i]` of the data."""
-
-    ids: pa.Array
-    served: NDArray[np.int64]
-    trained: NDArray[np.int64]
-    only_served: int
-    only_trained: int
-
-    @property
-    def complete(self) -> bool:
-        """Whether both sides have the same rows."""
-        return self.only_served == 0 and self.only_trained == 0
-
-
 def check_skew(
     data_path: Path, predictions_path: Path, spec: Spec, window: Window, champion: str
 ) -> Verdict:
     """Compare served and trained features, value by value and as distributions.
+
+    Only what the champion answered counts: another release may have other features. Both
+    comparisons are of the rows that are on both sides; rows that were never logged say nothing
+    about how the others were served, so an incomplete log is a finding of its own.
 
     A feature has drifted apart when more of its rows differ than `checks.skew.share`, or when the
     drift rule finds different distributions; fewer rows are a `warn`. Numbers differ beyond the
@@ -69,12 +57,12 @@ def check_skew(
     """
     try:
         with pq.ParquetFile(data_path) as data, pq.ParquetFile(predictions_path) as log:
-            if not log.metadata.num_rows:
-                return _nothing_logged(window, champion, data.metadata.num_rows)
-            matched = _match(data, log, spec.columns.id)
+            matched = match_rows(data, log, spec.columns.id, champion)
+            if not matched.logged:
+                return _nothing_logged(window, champion, matched)
             features = spec.columns.features
             compared = [_Feature(name, data, log, matched, spec) for name in features]
-            findings = list(_id_findings(matched, spec))
+            findings = list(row_findings(matched, spec))
             findings += sorted(
                 (finding for feature in compared for finding in feature.findings()),
                 key=lambda finding: -(finding.value or 0.0),
@@ -95,6 +83,7 @@ def check_skew(
             "rows": rows,
             "only_served": matched.only_served,
             "only_trained": matched.only_trained,
+            "other_releases": matched.other_releases,
             "columns": len(features),
             "skewed": sorted({f.column for f in findings if f.severity == "drift"}),
         },
@@ -113,7 +102,10 @@ class _Feature:
 
     def findings(self) -> Iterator[Finding]:
         """How many values differ, and whether the distributions do."""
-        served, trained = _column(self._log, FEATURE + self.name), _column(self._data, self.name)
+        served, trained = (
+            read_column(self._log, FEATURE + self.name),
+            read_column(self._data, self.name),
+        )
         if served is None or trained is None:
             lacking = "log" if served is None else "window"
             yield Finding(
@@ -127,6 +119,7 @@ class _Feature:
         differ = self._differ(*pairs)
         if len(differ):
             yield self._difference(pairs, differ)
+            yield from self._distribution(*pairs)  # rows that agree one by one need no such test
         elif len(self.matched.served):
             yield Finding(
                 column=self.name,
@@ -137,9 +130,6 @@ class _Feature:
                 threshold=self.spec.checks.skew.share,
                 count=0,
             )
-        # Rows that agree one by one need no test of their distributions.
-        if len(differ) or not self.matched.complete:
-            yield from self._distribution(served, trained)
 
     def _differ(self, served: pa.Array, trained: pa.Array) -> NDArray[np.int64]:
         """The matched rows whose values differ, (k,)."""
@@ -217,65 +207,18 @@ class _Feature:
             )
 
 
-def _match(data: pq.ParquetFile, log: pq.ParquetFile, id_column: str) -> Matched:
-    served, trained = _column(log, "row_id"), _column(data, id_column)
-    if served is None or trained is None:
-        raise DataError(f"there is no row_id in the log or no {id_column} in the window; log anew")
-    served, trained = as_strings(served), as_strings(trained)
-    found = pc.index_in(served, value_set=trained)
-    rows = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
-    positions = found.drop_null().to_numpy().astype(np.int64)
-    return Matched(
-        ids=served.take(pa.array(rows)),
-        served=rows,
-        trained=positions,
-        only_served=len(served) - len(rows),
-        only_trained=len(trained) - len(np.unique(positions)),
-    )
-
-
-def _id_findings(matched: Matched, spec: Spec) -> Iterator[Finding]:
-    name, both = spec.columns.id, len(matched.served)
-    if matched.only_served:
-        total = both + matched.only_served
-        share = matched.only_served / total
-        remedy = "" if both else "; send the id column with every request"
-        yield Finding(
-            column=name,
-            statistic="only served",
-            severity="warn" if share > spec.checks.skew.share else "info",
-            message=f"{matched.only_served:,} of {total:,} logged rows ({percent(share)}) are not "
-            f"in the window's data{remedy}",
-            value=share,
-            threshold=spec.checks.skew.share,
-            count=matched.only_served,
-        )
-    if matched.only_trained:
-        total = both + matched.only_trained
-        share = matched.only_trained / total
-        yield Finding(
-            column=name,
-            statistic="only trained",
-            severity="info",
-            message=f"{matched.only_trained:,} of {total:,} rows ({percent(share)}) of the "
-            "window's data were not logged",
-            value=share,
-            count=matched.only_trained,
-        )
-
-
 def _pairs(served: pa.Array, trained: pa.Array, matched: Matched) -> tuple[pa.Array, pa.Array]:
     return served.take(pa.array(matched.served)), trained.take(pa.array(matched.trained))
 
 
-def _column(file: pq.ParquetFile, name: str) -> pa.Array | None:
-    if name not in file.schema_arrow.names:
-        return None
-    return file.read(columns=[name]).column(name).combine_chunks()
-
-
-def _nothing_logged(window: Window, champion: str, rows: int) -> Verdict:
+def _nothing_logged(window: Window, champion: str, matched: Matched) -> Verdict:
+    others = matched.other_releases
     message = f"no predictions were logged in {window}, so serving cannot be compared"
+    if others:
+        message = (
+            f"none of the {others:,} predictions logged in {window} is of {champion}, so serving "
+            "cannot be compared"
+        )
     finding = Finding(column="", statistic="rows", severity="info", message=message, count=0)
     return Verdict.of(
         "skew",
@@ -283,5 +226,11 @@ def _nothing_logged(window: Window, champion: str, rows: int) -> Verdict:
         champion,
         [finding],
         quiet=message,
-        facts={"rows": 0, "only_served": 0, "only_trained": rows, "skewed": []},
+        facts={
+            "rows": 0,
+            "only_served": 0,
+            "only_trained": matched.only_trained,
+            "other_releases": others,
+            "skewed": [],
+        },
     )

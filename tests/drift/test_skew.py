@@ -94,14 +94,84 @@ def test_rows_on_one_side_only_are_counted(skew, rows, log):
     }
 
 
-def test_no_id_in_common_is_said_with_the_remedy_and_distributions_still_count(skew, rows, log):
+def test_no_id_in_common_is_said_with_the_remedy(skew, rows, log):
     made = rows(3000)
-    strange = log(made, row_id=[f"x{i}" for i in range(3000)], **{"feature.a": made["a"] + 50})
-    verdict = skew(made, strange)
+    verdict = skew(made, log(made, row_id=[f"x{i}" for i in range(3000)]))
+    assert verdict.status == "warn"
     assert "send the id column with every request" in _findings(verdict, "id")[0].message
-    (finding,) = _findings(verdict, "a")
-    assert finding.statistic == "psi"
-    assert finding.message.startswith("as served, a moved up: median ")
+    assert {f.column for f in verdict.findings} == {"id"}
+
+
+def _part(columns, keep):
+    """Some rows of columns."""
+    taken = {}
+    for name, values in columns.items():
+        if isinstance(values, pa.Array):
+            taken[name] = values.take(pa.array(keep))
+        else:
+            taken[name] = [values[i] for i in keep]
+    return taken
+
+
+def _seasonal(rows):
+    """A window whose values move with the time, as those of a month do."""
+    made = rows(4000)
+    return {**made, "a": made["a"] + np.arange(4000) / 50, "c": ["early"] * 2000 + ["late"] * 2000}
+
+
+def test_an_incomplete_log_is_no_skew_when_every_value_agrees(skew, rows, log):
+    made = _seasonal(rows)
+    verdict = skew(made, _part(log(made), range(2000, 4000)))
+    assert verdict.status == "ok"
+    assert verdict.facts["skewed"] == []
+    (finding,) = _findings(verdict, "id")
+    assert (finding.severity, finding.count, finding.value) == ("info", 2000, 0.5)
+    assert finding.message == (
+        "the log is incomplete: 2,000 of 4,000 rows (50.0 %) of the window's data were not logged"
+    )
+
+
+def test_distributions_are_compared_on_the_rows_of_both_sides(skew, rows, log):
+    made = _seasonal(rows)
+    served = made["a"].copy()
+    served[2500] += 1.0
+    verdict = skew(made, _part(log(made, **{"feature.a": served}), range(2000, 4000)))
+    (finding,) = _findings(verdict, "a")  # one other value, and no other distribution
+    assert (finding.statistic, finding.severity, finding.count) == ("different values", "warn", 1)
+    moved = made["a"] + 30
+    verdict = skew(made, _part(log(made, **{"feature.a": moved}), range(2000, 4000)))
+    assert {f.statistic for f in _findings(verdict, "a")} == {"different values", "psi"}
+
+
+def test_what_other_releases_answered_is_left_out_and_counted(skew, rows, log):
+    made = _seasonal(rows)
+    half = np.arange(4000) < 1500
+    # The release before the champion was not yet sent b, and was sent a in other units.
+    logged = log(
+        made,
+        release=np.where(half, "v0", "v1").tolist(),
+        **{
+            "feature.a": np.where(half, made["a"] * 1000, made["a"]),
+            "feature.b": pa.array(made["b"], mask=half),
+        },
+    )
+    verdict = skew(made, logged)
+    assert verdict.status == "ok"
+    assert verdict.facts["rows"] == 2500
+    assert verdict.facts["other_releases"] == 1500
+    (finding,) = [f for f in verdict.findings if f.statistic == "other releases"]
+    assert (finding.severity, finding.count) == ("info", 1500)
+    assert finding.message.startswith("1,500 of 4,000 logged rows were answered by other releases")
+
+
+def test_a_log_of_other_releases_alone_has_nothing_to_compare(skew, rows, log):
+    made = rows(50)
+    verdict = skew(made, log(made, release=["v0"] * 50, **{"feature.a": made["a"] + 9}))
+    assert verdict.status == "ok"
+    assert (
+        "none of the 50 predictions logged in 2024-01-01..2024-02-01 is of v1" in verdict.headline
+    )
+    assert (verdict.facts["only_trained"], verdict.facts["other_releases"]) == (50, 50)
 
 
 def test_nothing_logged_is_ok_and_says_so(skew, rows, log):
