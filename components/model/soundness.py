@@ -23,21 +23,34 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.neighbors import BallTree, KDTree
-from sklearn.svm import SVC, SVR, NuSVC, NuSVR
+from sklearn.neighbors import (
+    BallTree,
+    KDTree,
+    KNeighborsClassifier,
+    RadiusNeighborsClassifier,
+)
+from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 from sklearn.tree import BaseDecisionTree
+from sklearn.tree._tree import Tree
 
 Array = NDArray[Any]
+_GRADIENT = (GradientBoostingClassifier, GradientBoostingRegressor)
 _BOOSTERS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 # These pass rows on to their trees without having the trees check them.
 _FORESTS = (
+    *_GRADIENT,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
-    GradientBoostingClassifier,
-    GradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
+_MACHINES = (SVC, NuSVC, SVR, NuSVR, OneClassSVM)
+_VOTERS = (KNeighborsClassifier, RadiusNeighborsClassifier)
+# With a precomputed kernel, as with a function for one, the support indices point into the rows
+# that are asked for, instead of being a mere record of training.
+_KERNELS = ("linear", "poly", "rbf", "sigmoid")
+# The corners of a box, or the one centre of a ball, for each node.
+_BOUNDS = {KDTree: 2, BallTree: 1}
 # What one 256-bit set of categories consists of.
 _BITSET_WORDS = 8
 
@@ -52,9 +65,9 @@ def check_soundness(model: Any) -> None:
     Raises:
         Unsound: naming the kind of object.
     """
-    for part in _parts(model):
-        # A meta-estimator also holds what it was made from, which is not fitted.
-        fitted = getattr(part, "__dict__", {}).keys()
+    # A meta-estimator also holds what it was made from, which is not fitted.
+    parts = [(part, getattr(part, "__dict__", {}).keys()) for part in _parts(model)]
+    for part, fitted in parts:
         if isinstance(part, _BOOSTERS) and "_predictors" in fitted:
             _check_booster(part)
         elif isinstance(part, _FORESTS) and "estimators_" in fitted:
@@ -64,8 +77,13 @@ def check_soundness(model: Any) -> None:
             _check_tree(part, part.n_features_in_)
         elif isinstance(part, KDTree | BallTree):
             _check_neighbours(part)
-        elif isinstance(part, SVC | NuSVC | SVR | NuSVR) and "support_vectors_" in fitted:
+        elif isinstance(part, _VOTERS) and "_y" in fitted:
+            _check_votes(part)
+        elif isinstance(part, _MACHINES) and "support_vectors_" in fitted:
             _check_vectors(part)
+    for part, fitted in parts:  # these are asked something, so all else has to be sound by now
+        if isinstance(part, _GRADIENT) and "estimators_" in fitted:
+            _check_stages(part)
 
 
 def _parts(model: Any) -> Iterator[Any]:
@@ -96,6 +114,7 @@ def _check_booster(booster: Any) -> None:
         raise Unsound(f"the bins of its {name} do not fit its features")
     for tree in (tree for stage in booster._predictors for tree in stage):
         nodes = tree.nodes
+        _check_root(nodes, name)
         inner = np.flatnonzero(nodes["is_leaf"] == 0)
         _check_children(nodes["left"], nodes["right"], inner, name)
         _check_range(nodes["feature_idx"][inner], width, name)
@@ -108,9 +127,26 @@ def _check_booster(booster: Any) -> None:
 
 def _check_tree(estimator: Any, width: int) -> None:
     tree, name = estimator.tree_, type(estimator).__name__
+    # Compiled code takes the one for a Tree, and the width of the rows from the other, unseen.
+    if not isinstance(tree, Tree) or estimator.n_features_in_ != width:
+        raise Unsound(f"a tree of its {name} is none, or of another width")
+    _check_root(tree.children_left, name)
     inner = np.flatnonzero(tree.children_left != -1)  # sklearn.tree._tree.TREE_LEAF
     _check_children(tree.children_left, tree.children_right, inner, name)
     _check_range(tree.feature[inner], width, name)
+
+
+def _check_stages(booster: Any) -> None:
+    """Every tree adds one number a row to a column of its own, beginning with `init`'s answer."""
+    name, stages = type(booster).__name__, booster.estimators_
+    values = {tree.tree_.value.shape[1:] for tree in np.ravel(stages)}
+    if stages.ndim != 2 or values != {(1, 1)}:
+        raise Unsound(f"the trees of its {name} are not one number each, in stages")
+    if any(isinstance(part, _GRADIENT) for part in _parts(booster.init_)):
+        raise Unsound(f"its {name} begins with another one")
+    row = np.zeros((1, booster.n_features_in_), dtype=np.float32)
+    if booster._raw_predict_init(row).shape != (1, stages.shape[1]):
+        raise Unsound(f"the trees a stage of its {name} do not fit its classes")
 
 
 def _check_neighbours(tree: Any) -> None:
@@ -122,23 +158,47 @@ def _check_neighbours(tree: Any) -> None:
     inner = np.flatnonzero(nodes["is_leaf"] == 0)
     # A binary heap: the children of node i are nodes 2i + 1 and 2i + 2.
     _check_range(2 * inner + 2, len(nodes), name)
-    if bounds.shape[1:] != (len(nodes), data.shape[1]):
+    _check_root(nodes, name)
+    corners = _BOUNDS[type(tree)]
+    if bounds.shape != (corners, len(nodes), data.shape[1]) or len(order) != len(data):
         raise Unsound(f"the bounds of a {name} in it do not fit its nodes")
 
 
+def _check_votes(voter: Any) -> None:
+    name, labels = type(voter).__name__, voter._y
+    if np.ndim(labels) != 1 or voter.outputs_2d_ or len(labels) != voter.n_samples_fit_:
+        raise Unsound(f"the labels of its {name} do not fit its rows")
+    _check_range(labels, len(voter.classes_), name)
+
+
 def _check_vectors(machine: Any) -> None:
-    count, classes = len(machine.support_vectors_), len(machine._n_support)
+    name, rows = type(machine).__name__, machine.support_vectors_
+    if machine.kernel not in _KERNELS or machine._impl != type(machine)._impl:
+        raise Unsound(f"its {name} has no kernel of libsvm's own")
+    if machine._sparse:
+        raise Unsound(f"the support vectors of its {name} are sparse")
+    count, classes = len(rows), len(machine._n_support)
     pairs = classes * (classes - 1) // 2
     # A regressor's counts by class mean nothing, to libsvm neither.
-    counted = int(np.sum(machine._n_support)) if isinstance(machine, SVC | NuSVC) else count
+    sorts = isinstance(machine, SVC | NuSVC)
+    counted = int(np.sum(machine._n_support)) if sorts else count
     fits = (
         counted == len(machine.support_) == count
+        and rows.shape == (count, machine.n_features_in_)
+        and (classes > 1 if sorts else classes == 2)
+        and int(np.min(machine._n_support)) >= 0
         and machine._dual_coef_.shape == (classes - 1, count)
-        and len(machine._intercept_) == pairs
-        and all(len(part) in (0, pairs) for part in (machine._probA, machine._probB))
+        and machine._intercept_.shape == (pairs,)
+        and machine._probA.shape == machine._probB.shape
+        and machine._probA.shape in ((0,), (pairs,))
     )
     if not fits:
-        raise Unsound(f"the support vectors of its {type(machine).__name__} do not fit together")
+        raise Unsound(f"the support vectors of its {name} do not fit together")
+
+
+def _check_root(nodes: Array, name: str) -> None:
+    if len(nodes) == 0:  # every walk begins at the first node
+        raise Unsound(f"a tree of its {name} has no nodes")
 
 
 def _check_children(left: Array, right: Array, inner: Array, name: str) -> None:
