@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 
 from components.core.verdict import Finding, Severity
 from components.data.column_schema import ColumnSchema
-from components.data.report import ColumnReport
 from components.data.summary import CategorySummary, NumberSummary, Summary
 from components.spec.model import SchemaCheck, Task
 
 # Half a likelihood-ratio statistic, in nats: clean windows exceed it about once in a million.
 _CHANCE = 14.0
 _SHOWN = 5
-_FAMILIES = {
-    "number": r"u?int\d+|half_?float|float|double|decimal.*",
-    "text": r"(large_)?(string|utf8)(_view)?|(large_|fixed_size_)?binary.*",
-    "truth": r"bool",
-    "time": r"timestamp|date\d+|time\d+|duration",
-    "container": r"list|large_list|struct|map|fixed_size_list",
-}
 
 
 def beyond_chance(hits: int, rows: int, hits_before: int, rows_before: int) -> bool:
@@ -54,43 +45,6 @@ def missing_column(name: str, is_target: bool) -> Finding:
     )
 
 
-def type_findings(
-    name: str,
-    summary: Summary,
-    arrived: ColumnReport,
-    before: ColumnSchema | None,
-    limits: SchemaCheck,
-) -> Iterator[Finding]:
-    """Another type than before, and values that are not of the column's kind."""
-    if before is not None and arrived.source_type != before.source_type:
-        now, then = _families(arrived.source_type), _families(before.source_type)
-        usable = {"number", "truth"}  # these are numbers, whichever way they are written
-        changed = bool(now and then and now - then and not (now | then <= usable))
-        yield Finding(
-            column=name,
-            statistic="type",
-            severity="blocked" if changed else "info",
-            message=f"{name} changed its type: {before.source_type} -> {arrived.source_type}",
-            examples=arrived.examples if changed else [],
-        )
-    unparsable = arrived.unparsable + summary.unfit
-    if unparsable:
-        share = unparsable / max(summary.present + unparsable, 1)
-        severity: Severity = "drift" if share > limits.missing else "warn"
-        what = "numbers" if isinstance(summary, NumberSummary) else "texts"
-        yield Finding(
-            column=name,
-            statistic="unparsable",
-            severity="blocked" if share > 0.5 else severity,
-            message=f"{name}: {unparsable:,} values ({percent(share)}) are no {what}"
-            + (f", such as {arrived.examples[0]!r}" if arrived.examples else ""),
-            value=share,
-            threshold=limits.missing,
-            count=unparsable,
-            examples=arrived.examples,
-        )
-
-
 def missing_values(
     name: str,
     summary: Summary,
@@ -98,10 +52,13 @@ def missing_values(
     before: ColumnSchema | None,
     limits: SchemaCheck,
 ) -> Iterator[Finding]:
-    """No values at all, or more rows without one than before; unparsable values count elsewhere."""
+    """No values at all, or more rows without one than before.
+
+    Unparsable values count elsewhere, on both sides: they are no missing ones.
+    """
     nulls = max(summary.nulls - unparsable, 0)
     share = nulls / max(summary.rows, 1)
-    share_before = before.nulls / max(before.rows, 1) if before else 0.0
+    share_before = before.missing / max(before.rows, 1) if before else 0.0
     if summary.rows and not summary.present:
         was = f"{percent(share_before)} of the rows had none before" if before else "see the spec"
         had = before is None or before.present > 0
@@ -114,7 +71,7 @@ def missing_values(
             threshold=limits.missing,
             count=summary.rows,
         )
-    elif before is not None and beyond_chance(nulls, summary.rows, before.nulls, before.rows):
+    elif before is not None and beyond_chance(nulls, summary.rows, before.missing, before.rows):
         yield Finding(
             column=name,
             statistic="missing values",
@@ -125,7 +82,7 @@ def missing_values(
             threshold=share_before + limits.missing,
             count=nulls,
         )
-    elif nulls and before is not None and not before.nulls:
+    elif nulls and before is not None and not before.missing:
         yield Finding(
             column=name,
             statistic="missing values",
@@ -270,22 +227,6 @@ def _categories(
         count=count,
         examples=examples[:_SHOWN],
     )
-
-
-def _families(source_type: str) -> set[str]:
-    """The families of the types in a report; none for untyped sources and for nulls.
-
-    >>> sorted(_families("int64, timestamp[us, tz=UTC]")), _families("text")
-    (['number', 'time'], set())
-    """
-    inner = re.sub(r"dictionary<values=(\w+)[^>]*>", r"\1", source_type)
-    names = re.split(r"\W+", re.sub(r"\[[^\]]*\]|<.*>|\([^)]*\)", "", inner))
-    return {
-        family
-        for name in names
-        for family, pattern in _FAMILIES.items()
-        if re.fullmatch(pattern, name)
-    }
 
 
 def _quoted(names: list[str]) -> str:

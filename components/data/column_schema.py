@@ -22,15 +22,17 @@ _KEPT_CATEGORIES = 5_000
 class ColumnSchema(Document):
     """A column of a training window.
 
-    `source_type` is the source's own type. Numbers have their range and whether all were whole;
-    categories their counts, or none where there were too many (`complete` false). `most_common`
-    is how many rows had the most frequent value.
+    `source_type` is the source's own type. `nulls` are the rows without a value, among them the
+    `unparsable` ones, whose value could not be read. Numbers have their range and whether
+    all were whole; categories their counts, or none where there were too many (`complete` false).
+    `most_common` is how many rows had the most frequent value.
     """
 
     kind: Kind
     source_type: str
     rows: int
     nulls: int
+    unparsable: int = 0
     most_common: int = 0
     minimum: float | None = None
     maximum: float | None = None
@@ -43,15 +45,28 @@ class ColumnSchema(Document):
         """The rows with a value."""
         return self.rows - self.nulls
 
+    @property
+    def missing(self) -> int:
+        """The rows that never had a value."""
+        return max(self.nulls - self.unparsable, 0)
 
-def learn_column(column: pa.Array, kind: Kind, source_type: str) -> ColumnSchema:
+
+def learn_column(
+    column: pa.Array, kind: Kind, source_type: str, unparsable: int = 0
+) -> ColumnSchema:
     """Learn a column's schema.
+
+    Args:
+        column: its values.
+        kind: what they are to be.
+        source_type: the source's own type.
+        unparsable: how many of the nulls are values that ingest could not read.
 
     >>> learn_column(pa.array([3.0, 4.0, 4.0, None]), "number", "double").most_common
     2
     """
     if kind == "number":
-        return _learn_numbers(column, source_type)
+        return _learn_numbers(column, source_type, unparsable)
     summary = CategorySummary()
     summary.add(column)
     complete = summary.complete and len(summary.counts) <= _KEPT_CATEGORIES
@@ -60,6 +75,7 @@ def learn_column(column: pa.Array, kind: Kind, source_type: str) -> ColumnSchema
         source_type=source_type,
         rows=summary.rows,
         nulls=summary.nulls,
+        unparsable=unparsable + summary.unfit,
         most_common=max(summary.counts.values(), default=0),
         categories=dict(sorted(summary.counts.items())) if complete else {},
         complete=complete,
@@ -84,7 +100,7 @@ def widened(before: ColumnSchema | None, by: float) -> tuple[float, float]:
     return low, before.maximum + by * width
 
 
-def _learn_numbers(column: pa.Array, source_type: str) -> ColumnSchema:
+def _learn_numbers(column: pa.Array, source_type: str, unparsable: int) -> ColumnSchema:
     summary = NumberSummary()
     summary.add(column)
     common = pc.mode(to_numbers(column)[0], 1).to_pylist()
@@ -93,6 +109,7 @@ def _learn_numbers(column: pa.Array, source_type: str) -> ColumnSchema:
         source_type=source_type,
         rows=summary.rows,
         nulls=summary.nulls,
+        unparsable=unparsable + summary.unfit,
         most_common=common[0]["count"] if common else 0,
         minimum=summary.minimum,
         maximum=summary.maximum,

@@ -55,7 +55,7 @@ class Intake:
             arrays[name] = self._converted(name, to_numbers(_column(batch, name)), batch)
         for name in self._columns.categorical:
             arrays[name] = self._converted(name, to_texts(_column(batch, name)), batch)
-        arrays[self._columns.target] = self._due(self._labels(batch), times)
+        arrays[self._columns.target] = self._labels(batch, times)
         taken = pa.RecordBatch.from_arrays(list(arrays.values()), schema=self._schema())
         self.rows += taken.num_rows
         self._fingerprint.add(self._comparable(taken))
@@ -105,19 +105,19 @@ class Intake:
         self.duplicates += len(ids) - first.true_count
         return _kept(first, batch), _kept(first, times), _kept(first, ids)
 
-    def _labels(self, batch: pa.RecordBatch) -> pa.Array:
+    def _labels(self, batch: pa.RecordBatch, times: pa.Array) -> pa.Array:
+        """The labels that are known by `as_of`; the others are null, as if never seen."""
         name = self._columns.target
         values = _column(batch, name)
-        if self._is_regression:
-            return self._converted(name, to_numbers(values), batch)
-        untyped = UNTYPED.items() <= (batch.schema.metadata or {}).items()
-        labels = self._converted(name, to_labels(values, typed=not untyped), batch)
-        self._label_type = widen(self._label_type, labels.type)
-        return labels.cast(self._label_type)
-
-    def _due(self, labels: pa.Array, times: pa.Array) -> pa.Array:
-        """The labels that are known by `as_of`; the others are null, as if never seen."""
         due = pc.less_equal(times, pa.scalar(self._known_until, TIME))
+        if self._is_regression:
+            labels, bad = to_numbers(values)
+        else:
+            untyped = UNTYPED.items() <= (batch.schema.metadata or {}).items()
+            labels, bad = to_labels(values, typed=not untyped)
+            self._label_type = widen(self._label_type, labels.type)
+            labels = labels.cast(self._label_type)
+        labels = self._converted(name, (labels, pc.and_(bad, due)), batch)
         known = pc.if_else(due, labels, pa.scalar(None, labels.type))
         self.labels += len(known) - known.null_count
         self.labels_not_due += known.null_count - labels.null_count

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
 from components.core.errors import DataError
 from components.core.verdict import Document, Finding, Verdict
-from components.core.window import Window
-from components.data import anomalies, row_anomalies
+from components.core.window import Window, parse_time
+from components.data import anomalies, row_anomalies, type_anomalies
 from components.data.column_schema import ColumnSchema, Kind, learn_column, widened
+from components.data.convert import TIME
 from components.data.report import IngestReport, read_report
 from components.data.summary import CategorySummary, NumberSummary, Summary, summarise
 from components.spec.model import Spec
@@ -35,6 +37,9 @@ class Schema(Document):
 def learn_schema(path: str | Path, spec: Spec) -> Schema:
     """Learn the schema of a window that ingest wrote; one column at a time is held in memory.
 
+    The target is learned from the rows alone whose label was due when the window was read: a later
+    window is held against it when all of its labels are.
+
     Args:
         path: the window's Parquet file.
         spec: its features and target are the schema's columns.
@@ -47,7 +52,11 @@ def learn_schema(path: str | Path, spec: Spec) -> Schema:
     for name in _columns(spec):
         arrived = report.columns.get(name)
         source_type = arrived.source_type if arrived else "missing"
-        columns[name] = learn_column(_read(path, name), _kind(spec, name), source_type)
+        unparsable = arrived.unparsable if arrived else 0
+        column = _read(path, name)
+        if name == spec.columns.target:
+            column = column.filter(_due(path, spec, report))
+        columns[name] = learn_column(column, _kind(spec, name), source_type, unparsable)
     return Schema(
         window=report.window,
         rows=report.rows,
@@ -120,7 +129,7 @@ def _column_findings(
     if name in report.missing_columns or arrived is None:
         yield anomalies.missing_column(name, is_target)
         return
-    found = list(anomalies.type_findings(name, summary, arrived, before, limits))
+    found = list(type_anomalies.type_findings(name, summary, arrived, before, limits))
     if is_target and row_anomalies.labels_late(report, window, spec.label_delay):
         found.append(row_anomalies.late_labels(name, report))
     elif not _blocked(found):
@@ -162,6 +171,12 @@ def _read(path: str | Path, name: str) -> pa.Array:
         return pq.read_table(path, columns=[name]).column(name).combine_chunks()
     except (OSError, pa.ArrowInvalid) as error:
         raise _unreadable(path, error) from error
+
+
+def _due(path: str | Path, spec: Spec, report: IngestReport) -> pa.Array:
+    """Which rows' labels were due when the window was read, (n,) booleans."""
+    known_until = pa.scalar(parse_time(report.as_of) - spec.label_delay, TIME)
+    return pc.less_equal(_read(path, spec.columns.time), known_until)
 
 
 def _scan(path: str | Path, summaries: dict[str, Summary]) -> None:

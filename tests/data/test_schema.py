@@ -1,5 +1,5 @@
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +9,11 @@ import pytest
 from components.core.errors import DataError
 from components.core.verdict import Verdict
 from components.core.window import Window
+from components.data.ingest import ingest_window
 from components.data.report import METADATA_KEY, ColumnReport, IngestReport
 from components.data.schema import Schema, check_schema, learn_schema
 from components.spec.load import parse_spec
+from tests.data.conftest import make_spec
 
 SPEC = """
 model: toy
@@ -348,3 +350,99 @@ def test_a_heavy_tail_is_not_out_of_range(check, ingested, spec):
 def test_infinite_numbers_are_unreadable_ones(check):
     verdict = check({**BASE, "b": _some(BASE["b"], math.inf, 10)})
     assert _found(verdict)["b", "unparsable"].count == 10
+
+
+def test_a_reference_with_unreadable_values_is_clean_against_itself(check, ingested, spec):
+    for share in (3, 300, 2000):
+        made = {**BASE, "b": _some(BASE["b"], None, share)}
+        reference = learn_schema(ingested(made, unparsable={"b": share}), spec)
+        assert (reference.columns["b"].unparsable, reference.columns["b"].missing) == (share, 0)
+        verdict = check(made, against=reference, unparsable={"b": share})
+        assert verdict.status == "ok", verdict.headline
+        assert _found(verdict)["b", "unparsable"].severity == "info"
+
+
+def test_a_few_more_unreadable_values_than_before_are_held_against_the_tolerance(
+    check, ingested, spec
+):
+    before = {**BASE, "b": _some(BASE["b"], None, 300)}
+    reference = learn_schema(ingested(before, unparsable={"b": 300}), spec)
+
+    def severity(count):
+        made = {**BASE, "b": _some(BASE["b"], None, count)}
+        verdict = check(made, against=reference, unparsable={"b": count})
+        return _found(verdict)["b", "unparsable"].severity
+
+    # 10 % before, and 5 % more are tolerated.
+    assert [severity(count) for count in (330, 440, 480, 1600)] == [
+        "info",
+        "warn",
+        "drift",
+        "blocked",
+    ]
+
+
+def test_unreadable_values_of_the_reference_excuse_no_missing_ones(check, ingested, spec):
+    before = {**BASE, "b": _some(BASE["b"], None, 300)}
+    reference = learn_schema(ingested(before, unparsable={"b": 300}), spec)
+    finding = _found(check({**BASE, "b": _some(BASE["b"], None, 270)}, against=reference))
+    missing = finding["b", "missing values"]
+    assert (missing.severity, missing.count) == ("drift", 270)
+
+
+def test_unreadable_values_are_not_missing_too(check):
+    made = {**BASE, "b": _some(BASE["b"], None, 600)}
+    found = _found(check(made, unparsable={"b": 600}))
+    assert found["b", "unparsable"].count == 600
+    assert ("b", "missing values") not in found
+    some = _found(check(made, unparsable={"b": 200}))
+    assert (some["b", "unparsable"].count, some["b", "missing values"].count) == (200, 400)
+
+
+@pytest.mark.parametrize("source_has_them", [True, False])
+def test_labels_that_are_not_due_are_not_missing_in_the_reference(tmp_path, source_has_them):
+    """Training at a window's end: the labels of its last ten days are not known then."""
+    start, count = datetime(2024, 1, 1, tzinfo=UTC), 3000
+    times = [start + timedelta(minutes=14 * i) for i in range(count)]
+    as_of, later = datetime(2024, 2, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
+    draw = np.random.default_rng(4)
+    due = np.array([t <= as_of - timedelta(days=10) for t in times])
+    spec = make_spec({"kind": "files", "path": str(tmp_path / "*.pq")}, delay="10d")
+
+    def ingested(name, as_of, without):
+        table = pa.table(
+            {
+                "id": [f"r{i}" for i in range(count)],
+                "t": times,
+                "x": draw.normal(size=count),
+                "c": ["k"] * count,
+                "y": pa.array(draw.integers(0, 2, count), mask=without),
+            }
+        )
+        pq.write_table(table, tmp_path / "source.pq")
+        report = ingest_window(spec, WINDOW, as_of, tmp_path / name)
+        return tmp_path / name, report
+
+    nothing = np.zeros(count, dtype=bool)
+    path, report = ingested("reference.parquet", as_of, nothing if source_has_them else ~due)
+    assert report.labels_not_due == (np.count_nonzero(~due) if source_has_them else 0)
+    reference = learn_schema(path, spec)
+    target = reference.columns["y"]
+    assert (target.rows, target.nulls) == (np.count_nonzero(due), 0)
+    assert reference.columns["x"].rows == count
+    lost = draw.random(count) < 0.25
+    verdict = check_schema(
+        ingested("current.parquet", later, lost)[0], spec, WINDOW, reference, "v1"
+    )
+    assert _found(verdict)["y", "missing values"].severity == "drift"
+    assert check_schema(path, spec, WINDOW, reference, "v1").status == "ok"
+
+
+def test_a_label_that_is_not_due_is_not_counted_as_unreadable(tmp_path):
+    spec = make_spec({"kind": "files", "path": str(tmp_path / "a.csv")}, task="regression",
+                     delay="10d")  # fmt: skip
+    (tmp_path / "a.csv").write_text(
+        "id,t,x,c,y\n1,2024-01-02,1,k,many\n2,2024-01-30,1,k,many\n3,2024-01-30,1,k,5\n"
+    )
+    report = ingest_window(spec, WINDOW, datetime(2024, 2, 1, tzinfo=UTC), tmp_path / "w.parquet")
+    assert (report.columns["y"].unparsable, report.labels_not_due, report.labels) == (1, 1, 0)
