@@ -133,6 +133,8 @@ def _is_class_below(name: str, prefixes: tuple[str, ...]) -> bool:
     if not prefixes or not name.startswith(prefixes):
         return False
     module, _, attribute = name.rpartition(".")
+    if "__main__" in module.split("."):  # the one kind of module whose very import is a program
+        return False
     try:
         found = getattr(importlib.import_module(module), attribute, None)
     except ImportError:

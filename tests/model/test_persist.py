@@ -296,7 +296,8 @@ def package(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     yield
-    sys.modules.pop("ours", None)
+    for name in ("ours", "ours.__main__"):
+        sys.modules.pop(name, None)
 
 
 def test_a_class_below_an_allowed_prefix_is_loaded_only_when_the_caller_says_so(saved, package):
@@ -324,6 +325,51 @@ def test_what_a_trusted_package_only_imported_is_refused(saved, package, name, l
 
     with pytest.raises(ReleaseError, match=rf"ours\.{name}"):
         load(path, with_node(members, named("ours", name, loader)), ["sklearn.", "ours."])
+
+
+def test_a_trusted_packages_program_is_not_run(saved, package, tmp_path):
+    path, _, members = saved
+    program = f"open({str(tmp_path / 'ran')!r}, 'w')\n\nclass Step:\n    pass\n"
+    (tmp_path / "ours" / "__main__.py").write_text(program)
+
+    with pytest.raises(ReleaseError, match=r"ours\.__main__\.Step"):
+        load(
+            path,
+            with_node(members, named("ours.__main__", "Step", "ObjectNode")),
+            ["sklearn.", "ours."],
+        )
+
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "loader"),
+    [
+        ("numpy", "exp", "FunctionNode"),
+        ("sklearn.linear_model._logistic", "LogisticRegression", "TypeNode"),
+        ("ours", "Step", "TypeNode"),
+    ],
+)
+def test_a_partial_of_something_else_is_refused_however_trusted(
+    saved, package, module, name, loader
+):
+    path, _, members = saved
+    node = payloads("")["partial"]
+    node["content"]["func"] = named(module, name, loader)
+
+    with pytest.raises(ReleaseError, match=rf"it holds a call of {module}\.{name}"):
+        load(path, with_node(members, node), ["sklearn.", "ours."])
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("sklearn.linear_model._logistic", "LogisticRegression"), ("ours", "Step")]
+)
+def test_a_loss_of_another_type_is_refused_however_trusted(saved, package, module, name):
+    path, _, members = saved
+    node = {**payloads("")["loss"], "__module__": module, "__class__": name}
+
+    with pytest.raises(ReleaseError, match=rf"it holds {module}\.{name} as a LossNode"):
+        load(path, with_node(members, node), ["sklearn.", "ours."])
 
 
 @pytest.mark.parametrize("prefix", ["sklearn.", "sklearn", "s", "", "sklearn.utils."])
