@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.core.storage import Store
-from components.serving.parts import Answered, Part, Partitioner
+from components.serving.parts import Answered, Partitioner
 
 _logger = logging.getLogger(__name__)
 
@@ -37,6 +37,15 @@ class Counters:
     logged: int
     dropped: int
     written: int
+
+
+@dataclass(frozen=True)
+class _File:
+    """A part as it goes to the store: while the store is down, this is all that is held of it."""
+
+    name: str
+    rows: int
+    data: bytes
 
 
 class PredictionLog:
@@ -122,19 +131,22 @@ class PredictionLog:
         """Write what was taken so far and wait for it.
 
         Returns:
-            False when the store had not taken it within `timeout` seconds.
+            False when the store had not taken it within `timeout` seconds, or when rows that were
+            taken are lost, now or before.
         """
         with self._state:
             target = self._accepted
             self._flush_asked = bool(self._pending)
             self._state.notify_all()
-            return self._state.wait_for(lambda: self._done >= target, timeout)
+            in_time = self._state.wait_for(lambda: self._done >= target, timeout)
+            return in_time and not self._lost
 
     def close(self, timeout: float = 20.0) -> bool:
         """Take no more rows, write what is left, and stop; a second call does nothing.
 
         Returns:
-            False when rows were lost because the store did not take them within `timeout` seconds.
+            False when rows were lost, because the store did not take them within `timeout` seconds
+            or because they made no table.
         """
         with self._state:
             if self._give_up_at is None:
@@ -147,7 +159,7 @@ class PredictionLog:
                 self._abandoned = True
             lost = self._lost
         if lost:
-            _logger.error("prediction log: %d rows lost, the store did not take them", lost)
+            _logger.error("prediction log: %d rows lost, of which nothing is in the store", lost)
         return not lost
 
     def _run(self) -> None:
@@ -179,12 +191,7 @@ class PredictionLog:
 
     def _write(self, taken: Sequence[Answered]) -> None:
         """Write rows, trying again until the store takes them or closing leaves no time."""
-        try:
-            parts = list(self._partitioner.parts(taken))
-        except Exception:  # a fault of ours must not end the thread: the rows are counted as lost
-            _logger.exception("prediction log: rows that make no table were dropped")
-            self._settle(lost=sum(answered.rows for answered in taken))
-            parts = []
+        parts = self._encode(taken)
         for delay in itertools.chain(_RETRY_S, itertools.repeat(_LAST_RETRY_S)):
             parts = self._upload(parts)
             if not parts or not self._wait(delay):
@@ -197,12 +204,28 @@ class PredictionLog:
             self._held_bytes -= sum(answered.size for answered in taken)
             self._state.notify_all()
 
-    def _upload(self, parts: Sequence[Part]) -> list[Part]:
+    def _encode(self, taken: Sequence[Answered]) -> list[_File]:
+        """Rows as files; a request of which none can be made is counted as lost, and it alone."""
+        try:
+            return [
+                _File(part.name, part.rows, part.encode())
+                for part in self._partitioner.parts(taken)
+            ]
+        except Exception:  # a fault of ours must not end the thread
+            if len(taken) > 1:
+                middle = len(taken) // 2
+                return self._encode(taken[:middle]) + self._encode(taken[middle:])
+            rows = taken[0].rows
+            _logger.exception("prediction log: %d rows that make no table were dropped", rows)
+            self._settle(lost=rows)
+            return []
+
+    def _upload(self, parts: Sequence[_File]) -> list[_File]:
         """Write parts side by side; returns those that the store did not take."""
-        todo: queue.SimpleQueue[Part] = queue.SimpleQueue()
+        todo: queue.SimpleQueue[_File] = queue.SimpleQueue()
         for part in parts:
             todo.put(part)
-        failed: list[tuple[Part, Exception]] = []
+        failed: list[tuple[_File, Exception]] = []
 
         def work() -> None:
             while not todo.empty():
@@ -211,7 +234,7 @@ class PredictionLog:
                 except queue.Empty:
                     return
                 try:
-                    self._store.write(part.name, part.encode())
+                    self._store.write(part.name, part.data)
                 except Exception as error:  # whatever a store's client raises, the log goes on
                     failed.append((part, error))
                 else:

@@ -232,15 +232,56 @@ def test_a_store_that_stays_down_is_told_and_counted(tmp_path, caplog):
     assert "10 rows lost" in caplog.text
 
 
-def test_rows_that_make_no_table_are_lost_alone(store, caplog):
+def test_a_request_that_makes_no_table_is_lost_alone(store, spec, tmp_path, caplog):
     log = PredictionLog(store, "pumps", max_age_s=3600)
-    log.put(Answered(**{**vars(answered(2)), "row_ids": ["only one"]}))
-    log.flush()
-    log.put(answered(3))
+    requests = [answered(10, first) for first in range(0, 90, 10)]
+    requests[6] = Answered(**{**vars(requests[6]), "row_ids": ["only one"]})
+    for request in requests:
+        log.put(request)
 
+    assert not log.flush()  # in time, but not all of it
+
+    assert log.counters == Counters(logged=80, dropped=1, written=80)
+    assert "1 rows that make no table" in caplog.text
+    log.put(answered(10, 90))
     assert not log.close()
-    assert log.counters == Counters(logged=3, dropped=1, written=3)
-    assert "make no table" in caplog.text
+    assert log.counters == Counters(logged=90, dropped=1, written=90)
+    report = read_predictions(store, spec, MARCH, tmp_path / "p.parquet")
+    assert (report.rows, report.duplicates) == (90, 0)
+
+
+def test_a_part_that_cannot_be_encoded_does_not_block_the_log(store, monkeypatch, caplog):
+    encode = Part.encode
+
+    def fail(part):
+        if "r12" in part.table.column("row_id").to_pylist():
+            raise ValueError("no Parquet can hold it")
+        return encode(part)
+
+    monkeypatch.setattr(Part, "encode", fail)
+    log = PredictionLog(store, "pumps", max_age_s=3600)
+    for first in range(0, 50, 5):
+        log.put(answered(5, first))
+
+    assert not log.flush()
+
+    assert log.counters == Counters(logged=45, dropped=5, written=45)
+    assert "no Parquet can hold it" in caplog.text
+    log.close()
+
+
+def test_requests_whose_classes_are_of_two_types_are_both_kept(store):
+    batch = answered(10, 10)
+    texts = np.array([str(value) for value in batch.prediction], dtype=object)
+    log = PredictionLog(store, "pumps", max_age_s=3600)
+    log.put(answered(10))
+    log.put(Answered(**{**vars(batch), "prediction": texts}))
+
+    assert log.flush()
+
+    assert log.counters == Counters(logged=20, dropped=0, written=20)
+    assert len(parts(store)) == 2
+    log.close()
 
 
 def test_writers_side_by_side_never_take_the_same_name(store, spec, tmp_path):
