@@ -88,11 +88,21 @@ def _logged(
 
 def _usable(log: pa.Table, record: TrainingRecord) -> pa.ChunkedArray:
     """Rows whose answer is of the champion's own form."""
-    usable = pc.is_valid(log.column("prediction"))
     if record.task == "regression":
-        return usable
+        return pc.is_valid(log.column("prediction"))
+    usable = pc.is_in(_texts(log), value_set=_names(record))
     length = pc.list_value_length(log.column("probability"))
     return pc.and_(usable, pc.fill_null(pc.equal(length, len(record.classes)), _without(record)))
+
+
+def _texts(log: pa.Table) -> pa.ChunkedArray:
+    """The logged classes as texts, as `components.data.predictions` writes mixed types."""
+    return log.column("prediction").cast(pa.string())
+
+
+def _names(record: TrainingRecord) -> pa.Array:
+    """The champion's classes as the same texts: `true` for True, `7` for 7."""
+    return pa.array(record.classes).cast(pa.string())
 
 
 def _without(record: TrainingRecord) -> bool:
@@ -101,10 +111,12 @@ def _without(record: TrainingRecord) -> bool:
 
 
 def _read(log: pa.Table, record: TrainingRecord) -> Predictions:
-    prediction = log.column("prediction").combine_chunks()
     if record.task == "regression":
+        prediction = log.column("prediction").combine_chunks()
         return Predictions(prediction.cast(pa.float64()).to_numpy(zero_copy_only=False))
-    values = np.asarray(prediction.to_numpy(zero_copy_only=False))
+    # The class itself, whatever the log calls it: it holds texts once a target changed its type.
+    codes = pc.index_in(_texts(log), value_set=_names(record)).to_numpy()
+    values = label_array(record.classes)[codes]
     if _without(record):
         return Predictions(values)
     flat = log.column("probability").combine_chunks().flatten().to_numpy(zero_copy_only=False)

@@ -60,9 +60,11 @@ def _purpose(spec: Spec, record: TrainingRecord) -> str:
 
 def _quality(record: TrainingRecord) -> str:
     percent = f"{100 * record.confidence:g} %"
+    over_blocks = f" over {record.blocks} blocks of time" if record.blocks else ""
     headline = (
-        f"{record.metric} {number(record.score)}, {percent} interval {span(record.interval)}, on "
-        f"the {record.holdout_rows:,} latest labelled rows, which it was not fitted on."
+        f"{record.metric} {number(record.score)}, {percent} interval {span(record.interval)}"
+        f"{over_blocks}, on the {record.holdout_rows:,} latest labelled rows, which it was not "
+        "fitted on."
     )
     rows = [(name, number(value)) for name, value in record.metrics.items()]
     return f"{headline}\n\n{_table(('metric', 'value'), rows)}"

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.core.errors import DataError, ModelError
-from components.model.bootstrap import paired_interval
+from components.model.bootstrap import (
+    count_blocks,
+    paired_interval,
+    stretch_to,
+    stretched,
+    time_blocks,
+    why_none,
+)
 from components.model.metrics import all_scores, check_probability, metric_named
 from components.model.records import Bounds, SliceComparison, TrainingRecord
 from components.model.rows import Rows, Slice
@@ -60,6 +67,7 @@ class Comparison:
                 f"{classes[:3]}, and task binary takes two; mend {self.spec.columns.target!r}"
             )
         self._y = target_of(labels, classes)
+        self._blocks = time_blocks(rows.times)
         self._champion, self._challenger = (
             in_codes(model.predict(rows.features(model.columns)), model.classes, classes)
             for model in (champion, challenger)
@@ -70,9 +78,10 @@ class Comparison:
     def outcome(self, positions: Array | None = None) -> Outcome | None:
         """Compare on all rows or on some; None where the metric is not defined on them."""
         y, champion, challenger = self._y, self._champion, self._challenger
+        blocks = self._blocks
         if positions is not None:
             y, champion = y[positions], champion.rows(positions)
-            challenger = challenger.rows(positions)
+            challenger, blocks = challenger.rows(positions), blocks[positions]
         scores = self.metric.score(y, champion), self.metric.score(y, challenger)
         gate = self.spec.gate
         bounds = paired_interval(
@@ -83,30 +92,57 @@ class Comparison:
             gate.resamples,
             gate.confidence,
             self.spec.training.seed,
+            blocks,
         )
         if bounds is None or not np.isfinite(scores).all():
             return None
         return Outcome(*scores, self.metric.sign * (scores[1] - scores[0]), bounds)
 
-    def slice(self, part: Slice) -> SliceComparison:
-        """Compare on one slice, if it has enough rows and the metric is defined on it."""
+    @property
+    def blocks(self) -> int:
+        """Over how many blocks of time the intervals are resampled."""
+        return count_blocks(self._blocks)
+
+    def why_none(self, positions: Array | None = None, labels: str = "their labels") -> str:
+        """Why there is no outcome on these rows, as the end of a sentence."""
+        return why_none(self._blocks if positions is None else self._blocks[positions], labels)
+
+    def slices(self, parts: list[Slice]) -> list[SliceComparison]:
+        """Compare on each slice that has enough rows and on which the metric is defined.
+
+        Their intervals are so wide that those of all judged slices hold together: with many slices
+        one of them would soon look worse by chance.
+        """
+        least = self.spec.gate.min_slice_rows
+        outcomes = [
+            self.outcome(part.positions) if len(part.positions) >= least else None for part in parts
+        ]
+        judged = sum(outcome is not None for outcome in outcomes)
+        stretch = stretch_to(self.spec.gate.confidence, judged)
+        return [
+            self._slice(part, outcome, stretch)
+            for part, outcome in zip(parts, outcomes, strict=True)
+        ]
+
+    def _slice(self, part: Slice, outcome: Outcome | None, stretch: float) -> SliceComparison:
         gate, rows = self.spec.gate, len(part.positions)
-        outcome = self.outcome(part.positions) if rows >= gate.min_slice_rows else None
         if outcome is None:
             few = rows < gate.min_slice_rows
-            note = f"{rows} rows of {gate.min_slice_rows}" if few else "its labels do not vary"
+            why = self.why_none(part.positions, "its labels")
+            note = f"{rows} rows of {gate.min_slice_rows}" if few else why
             return SliceComparison(
                 column=part.column, value=part.value, rows=rows, verdict="not judged", note=note
             )
+        bounds = stretched(outcome.difference, outcome.interval, stretch)
         return SliceComparison(
             column=part.column,
             value=part.value,
             rows=rows,
-            verdict="worse" if outcome.interval[1] < -gate.slice_margin else "fine",
+            verdict="worse" if bounds[1] < -gate.slice_margin else "fine",
             champion_score=outcome.champion,
             challenger_score=outcome.challenger,
             difference=outcome.difference,
-            interval=outcome.interval,
+            interval=bounds,
         )
 
     def metrics(self) -> tuple[dict[str, float], dict[str, float]]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from components.core.errors import ReleaseError
 from components.core.window import Window
 from components.data.report import read_report
-from components.model.compare import Comparison, constant_model
+from components.model.compare import Comparison, Outcome, constant_model
 from components.model.files import MODEL, TRAINING
 from components.model.gate import judge, not_judged
 from components.model.persist import load_model
@@ -32,7 +32,8 @@ def evaluate_candidate(
         data_path: a window, as ingest wrote it.
         candidate: the candidate's folder.
         champion: the champion's release folder; None compares with the constant answer of the
-            candidate's fit rows, as scikit-learn's Dummy estimators give it.
+            candidate's fit rows alone, as scikit-learn's Dummy estimators give it. A challenger of
+            a champion has to beat both.
 
     Returns:
         The gate's verdict. It is `reject`, and nothing is compared, when both are the same model,
@@ -67,10 +68,12 @@ def evaluate_candidate(
         )
         return Evaluation(verdict="reject", reasons=[reason], **facts)
     model = challenger.model()
-    other = opponent.model() if opponent else constant_model(challenger.record, model)
+    constant = constant_model(challenger.record, model)
+    other = opponent.model() if opponent else constant
     with one_thread():
         pair = Comparison(rows, other, model)
-    return _decide(rows, pair, facts)
+        least = Comparison(rows, constant, model).outcome() if opponent else None
+    return _decide(rows, pair, least, facts | {"blocks": pair.blocks})
 
 
 def _fresh(data_path: Path, start: datetime) -> str:
@@ -80,18 +83,20 @@ def _fresh(data_path: Path, start: datetime) -> str:
     return str(Window(begin, window.end)) if begin < window.end else ""
 
 
-def _decide(rows: Rows, pair: Comparison, facts: dict[str, Any]) -> Evaluation:
+def _decide(
+    rows: Rows, pair: Comparison, least: Outcome | None, facts: dict[str, Any]
+) -> Evaluation:
     outcome = pair.outcome()
-    slices = [pair.slice(part) for part in rows.slices()]
+    slices = pair.slices(rows.slices())
     if outcome is None:
         reason = (
-            f"{pair.metric.name} is not defined on the {len(rows):,} fresh rows, because their "
-            "labels do not vary; take a longer window"
+            f"{pair.metric.name} is not defined on the {len(rows):,} fresh rows, because "
+            f"{pair.why_none()}; take a longer window"
         )
         reasons = [reason, *not_judged(slices)]
         return Evaluation(verdict="reject", reasons=reasons, slices=slices, **facts)
     accepted, reasons = judge(
-        pair.spec.gate, pair.metric, facts["against"], len(rows), outcome, slices
+        pair.spec.gate, pair.metric, facts["against"], len(rows), outcome, slices, least
     )
     champion_metrics, challenger_metrics = pair.metrics()
     return Evaluation(

@@ -19,6 +19,7 @@ def judge(
     rows: int,
     outcome: Outcome,
     slices: list[SliceComparison],
+    constant: Outcome | None = None,
 ) -> tuple[bool, list[str]]:
     """Decide, with every reason in words, the decisive ones first.
 
@@ -30,6 +31,8 @@ def judge(
         rows: how many fresh rows both answered.
         outcome: both scores on them, and how they differ.
         slices: the same, slice by slice.
+        constant: the challenger against the constant answer, on the same rows. It has to be better
+            beyond chance: a champion that has failed is no measure of what may be deployed.
 
     Returns:
         Whether the challenger passes, and the reasons.
@@ -50,6 +53,9 @@ def judge(
     )
     failures = [] if passed else [sentence]
     successes = [sentence] if passed else []
+    if constant is not None:
+        beaten = constant.interval[0] > 0
+        (successes if beaten else failures).append(_of_constant(metric, constant))
     if gate.floor is not None:
         reached = metric.sign * (challenger - gate.floor) >= 0
         (successes if reached else failures).append(_of_floor(metric, challenger, gate.floor))
@@ -79,6 +85,15 @@ def _of_margin(bounds: Bounds, margin: float) -> str:
     if bounds[1] < -margin:
         return f"below the margin {least}"
     return f"not above the margin {least} beyond chance"
+
+
+def _of_constant(metric: Metric, outcome: Outcome) -> str:
+    found = (
+        f"{metric.name} {number(outcome.challenger)} against a constant answer's "
+        f"{number(outcome.champion)}: {signed(outcome.difference)} {span(outcome.interval)}"
+    )
+    words = "better beyond chance" if outcome.interval[0] > 0 else "not better beyond chance"
+    return f"{found}, {words}"
 
 
 def _of_floor(metric: Metric, challenger: float, floor: float) -> str:

@@ -26,7 +26,13 @@ _SHUFFLES = 3
 
 
 def slice_scores(
-    metric: Metric, y: Array, predictions: Predictions, slices: list[Slice], gate: Gate, seed: int
+    metric: Metric,
+    y: Array,
+    predictions: Predictions,
+    slices: list[Slice],
+    gate: Gate,
+    seed: int,
+    blocks: Array,
 ) -> list[SliceScore]:
     """The metric on each slice with its interval; nothing but the row count where too small.
 
@@ -37,6 +43,7 @@ def slice_scores(
         slices: positions among the n rows.
         gate: says how many rows a slice needs, how many resamples, and the confidence.
         seed: of the resamples.
+        blocks: (n,) each row's block of time.
     """
     scores = []
     for part in slices:
@@ -45,7 +52,15 @@ def slice_scores(
         if rows >= gate.min_slice_rows:
             own, answers = y[part.positions], predictions.rows(part.positions)
             value = metric.score(own, answers)
-            bounds = interval(metric, own, answers, gate.resamples, gate.confidence, seed)
+            bounds = interval(
+                metric,
+                own,
+                answers,
+                gate.resamples,
+                gate.confidence,
+                seed,
+                blocks[part.positions],
+            )
             score = value if np.isfinite(value) and bounds else None
         scores.append(
             SliceScore(

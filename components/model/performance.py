@@ -11,7 +11,14 @@ import numpy as np
 from components.core.verdict import Finding, Severity, Verdict
 from components.core.window import Window
 from components.model.answers import Answered, ModelSource, champion_answers
-from components.model.bootstrap import difference_interval, interval, stretch_to
+from components.model.bootstrap import (
+    count_blocks,
+    difference_interval,
+    interval,
+    stretch_to,
+    time_blocks,
+    why_none,
+)
 from components.model.metrics import metric_named
 from components.model.records import Bounds, SliceScore, TrainingRecord
 from components.model.rows import Rows, Slice, after, read_labelled
@@ -51,7 +58,8 @@ def check_performance(
     Returns:
         The verdict. The finding on the target's column is the window's metric: `value` with its
         `interval`, and `threshold`, the value from which on it alarms; those on the slices'
-        columns follow. `facts` repeat score and interval, and say where the answers came from.
+        columns follow. `facts` repeat score and interval, and say where the answers came from, and
+        over how many `blocks` of time the interval was resampled.
 
     Raises:
         DataError: when the window or the log cannot be read.
@@ -76,7 +84,7 @@ def check_performance(
     facts["judged"] = len(answered.rows)
     check = _Check(spec, record, answered)
     whole = check.whole()
-    facts |= {"score": whole.value, "interval": whole.interval}
+    facts |= {"score": whole.value, "interval": whole.interval, "blocks": check.blocks}
     findings = [whole, *findings]
     if whole.value is not None:
         findings += check.slices()
@@ -109,6 +117,8 @@ class _Check:
         extra = set() if spec.task == "regression" else set(labels.tolist())
         classes = record.classes + sorted(extra - set(record.classes), key=str)
         self._y = target_of(labels, classes)
+        self._blocks = time_blocks(answered.rows.times)
+        self.blocks = count_blocks(self._blocks)
         self._answers = in_codes(answered.answers, record.classes, classes)
 
     def whole(self) -> Finding:
@@ -120,11 +130,11 @@ class _Check:
                 f"{count:,} labels to judge by, and checks.performance.min_labels asks for "
                 f"{needed:,}: {self._metric.name} is not judged"
             )
-        value, bounds = self._score(self._y, self._answers)
+        value, bounds = self._score(self._y, self._answers, self._blocks)
         if bounds is None:
             return self._silent(
-                f"{self._metric.name} is not defined on the {count:,} labels, because they do not "
-                "vary: it is not judged"
+                f"{self._metric.name} is not defined on the {count:,} labels, because "
+                f"{why_none(self._blocks, 'they')}: it is not judged"
             )
         now = f"{self._metric.name} {number(value)} {span(bounds)} on {count:,} labels"
         if record.metric != spec.metric:
@@ -171,10 +181,15 @@ class _Check:
 
     def _slice(self, part: Slice, before: SliceScore, stretch: float) -> Finding:
         count = len(part.positions)
-        value, bounds = self._score(self._y[part.positions], self._answers.rows(part.positions))
+        blocks = self._blocks[part.positions]
+        value, bounds = self._score(
+            self._y[part.positions], self._answers.rows(part.positions), blocks
+        )
         name = f"where {part.column} is {part.value}"
         if bounds is None or before.score is None or before.interval is None:
-            return self._silent(f"{self._metric.name} is not defined {name}: labels do not vary")
+            return self._silent(
+                f"{self._metric.name} is not defined {name}: {why_none(blocks, 'labels')}"
+            )
         loss = self._loss(value, bounds, before.score, before.interval, stretch)
         severity, words = _judge(loss, self._drop, "warn")
         return self._finding(
@@ -190,11 +205,11 @@ class _Check:
             examples=[part.value],
         )
 
-    def _score(self, y: Array, answers: Predictions) -> tuple[float, Bounds | None]:
+    def _score(self, y: Array, answers: Predictions, blocks: Array) -> tuple[float, Bounds | None]:
         value = self._metric.score(y, answers)
         resamples = self._spec.checks.performance.resamples
         seed, level = self._spec.training.seed, self._record.confidence
-        bounds = interval(self._metric, y, answers, resamples, level, seed)
+        bounds = interval(self._metric, y, answers, resamples, level, seed, blocks)
         return value, bounds if np.isfinite(value) else None
 
     def _loss(

@@ -47,10 +47,12 @@ class TrainingRecord(Document):
     Windows are text, half-open. `rows` counts the labelled rows: `fit_rows` and `holdout_rows`
     together. Everything measured is measured on the holdout, the latest rows, which the model
     never saw. `baseline` is what a constant answer would be by the fit rows: the classes' shares
-    in class order, or the target's mean. `confusion` has a row for each true class and a column
-    for each predicted one, called by `labels`; it is None for regression and beyond 50 classes.
-    `roc` is None unless the task is binary and there are probabilities. `importances` are by
-    permutation, in shares of their sum. `remarks` are the estimator's warnings while it was fitted.
+    in class order, or the target's mean. `blocks` is over how many blocks of time the intervals
+    were resampled, 0 in records from before that was noted. `confusion` has a row for each true
+    class and a column for each predicted one, called by `labels`; it is None for regression and
+    beyond 50 classes. `roc` is None unless the task is binary and there are probabilities.
+    `importances` are by permutation, in shares of their sum. `remarks` are the estimator's warnings
+    while it was fitted.
     """
 
     estimator: str
@@ -67,6 +69,7 @@ class TrainingRecord(Document):
     score: float
     interval: Bounds
     confidence: float
+    blocks: int = 0
     metrics: dict[str, float]
     slices: list[SliceScore]
     baseline: list[float]
@@ -84,8 +87,9 @@ class TrainingRecord(Document):
 class SliceComparison(Document):
     """Champion and challenger on one slice; `difference` above zero: the challenger is better.
 
-    `verdict` is `worse` only when the whole interval lies below minus the gate's slice margin;
-    `not judged` comes with the reason in `note`.
+    `interval` is so wide that those of all judged slices hold together (Bonferroni). `verdict` is
+    `worse` only when the whole of it lies below minus the gate's slice margin; `not judged` comes
+    with the reason in `note`.
     """
 
     column: str
@@ -106,7 +110,8 @@ class Evaluation(Document):
     better, whatever the metric's direction. `against` says what it was compared with: the
     champion, or the constant answer of the fit rows where there is no champion yet. `champion` and
     `challenger` are the sha256 of the model files; `champion_version` is filled in by who knows
-    it. The scores are None where nothing could be compared; the reasons say why.
+    it. `blocks` is over how many blocks of time the intervals were resampled. The scores are None
+    where nothing could be compared; the reasons say why.
     """
 
     verdict: Literal["accept", "reject"]
@@ -123,6 +128,7 @@ class Evaluation(Document):
     difference: float | None = None
     interval: Bounds | None = None
     confidence: float
+    blocks: int = 0
     champion_metrics: dict[str, float] = Field(default_factory=dict)
     challenger_metrics: dict[str, float] = Field(default_factory=dict)
     slices: list[SliceComparison] = Field(default_factory=list)

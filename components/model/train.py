@@ -21,7 +21,7 @@ from components.core.window import Window
 from components.data.report import IngestReport, read_report
 from components.data.schema import learn_schema
 from components.drift.profile import LABEL, PREDICTION, merge, profile_arrays, profile_file
-from components.model.bootstrap import interval
+from components.model.bootstrap import count_blocks, interval, time_blocks, why_none
 from components.model.files import MODEL, PROFILE, SAMPLE, SCHEMA, SPEC, TRAINING
 from components.model.fit import constant_answer, fit_model
 from components.model.measure import confusion_matrix, importances, roc_curve, slice_scores
@@ -168,20 +168,21 @@ def _measure(
     y, coded = target_of(labels, classes), in_codes(answers, model.classes, classes)
     seed = spec.training.seed
     score = metric.score(y, coded)
-    bounds = interval(metric, y, coded, gate.resamples, gate.confidence, seed)
+    blocks = time_blocks(holdout.times)
+    bounds = interval(metric, y, coded, gate.resamples, gate.confidence, seed, blocks)
     if not np.isfinite(score) or bounds is None:
         raise DataError(
             f"{metric.name} is not defined on the holdout, the latest {len(holdout):,} labelled "
-            "rows, because their labels do not vary; take a longer window, or a larger "
-            "training.holdout"
+            f"rows, because {why_none(blocks)}; take a longer window, or a larger training.holdout"
         )
     return {
         "metric": metric.name,
         "score": score,
         "interval": bounds,
         "confidence": gate.confidence,
+        "blocks": count_blocks(blocks),
         "metrics": all_scores(spec.task, y, coded),
-        "slices": slice_scores(metric, y, coded, holdout.slices(), gate, seed),
+        "slices": slice_scores(metric, y, coded, holdout.slices(), gate, seed, blocks),
         "labels": [str(value) for value in classes],
         "confusion": confusion_matrix(y, coded, len(classes)),
         "roc": roc_curve(y, coded) if spec.task == "binary" else None,

@@ -1,12 +1,15 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from components.core.errors import DataError, ModelError
+from components.model.bootstrap import paired_interval, stretch_to, stretched
 from components.model.compare import Comparison, constant_model
 from components.model.files import MODEL
+from components.model.metrics import METRICS
 from components.model.persist import load_model
-from components.model.rows import read_labelled
+from components.model.rows import Rows, read_labelled
 from tests.model.conftest import changed
 
 
@@ -56,7 +59,7 @@ def test_every_slice_is_judged_or_says_why_not(trained, other):
     spec = changed(trained.spec, gate__min_slice_rows=sizes[1])
     pair = Comparison(fresh(trained, spec), model_of(other), model_of(trained))
 
-    found = [pair.slice(part) for part in rows.slices()]
+    found = pair.slices(rows.slices())
 
     assert [part.rows for part in found] == sizes
     assert [part.verdict for part in found] == ["fine", "fine", "not judged"]
@@ -69,17 +72,73 @@ def test_a_slice_is_worse_only_beyond_the_margin(trained, other, margin, verdict
     spec = changed(trained.spec, gate__slice_margin=margin)
     rows = fresh(trained, spec)
 
-    found = Comparison(rows, model_of(trained), model_of(other)).slice(rows.slices()[0])
+    found = Comparison(rows, model_of(trained), model_of(other)).slices(rows.slices())[0]
 
     assert found.verdict == verdict
     assert found.difference < 0
+
+
+def worst(trained, other, **changes):
+    rows = fresh(trained, changed(trained.spec, **changes))
+    return Comparison(rows, model_of(trained), model_of(other)).slices(rows.slices())[0]
+
+
+def test_a_slice_is_worse_only_when_the_whole_interval_is_beyond_the_margin(trained, other):
+    low, high = worst(trained, other).interval
+    assert low < high < 0
+
+    between = worst(trained, other, gate__slice_margin=-(low + high) / 2)
+    beyond = worst(trained, other, gate__slice_margin=-high / 2)
+
+    assert (between.verdict, beyond.verdict) == ("fine", "worse")
+
+
+def test_the_intervals_are_those_of_days_and_hold_for_all_judged_slices_together(trained, other):
+    rows = fresh(trained)
+    first, second, last = rows.slices()
+    spec = changed(trained.spec, gate__min_slice_rows=len(second.positions))
+    models = model_of(trained), model_of(other)
+    pair = Comparison(fresh(trained, spec), *models)
+    days = rows.times.astype("datetime64[D]").astype(int)
+    champion, challenger = (model.predict(rows.features()) for model in models)
+
+    def by_day(positions):
+        return paired_interval(
+            METRICS["roc_auc"],
+            rows.labels[positions],
+            champion.rows(positions),
+            challenger.rows(positions),
+            500,
+            0.95,
+            spec.training.seed,
+            days[positions],
+        )
+
+    found = pair.slices([first, second, last])
+
+    assert pair.blocks == 28
+    assert pair.outcome().interval == pytest.approx(by_day(np.arange(len(rows))))
+    for part, judged in zip((first, second), found, strict=False):
+        bounds = stretched(judged.difference, by_day(part.positions), stretch_to(0.95, 2))
+        assert judged.interval == pytest.approx(bounds)
+
+
+def test_rows_of_one_time_are_not_judged(trained, other):
+    rows = fresh(trained)
+    place = rows.table.column_names.index("placed")
+    times = pa.array([rows.table["placed"][0].as_py()] * len(rows), rows.table["placed"].type)
+    rows = Rows(rows.spec, rows.table.set_column(place, "placed", times), 0)
+    pair = Comparison(rows, model_of(trained), model_of(other))
+
+    assert pair.outcome() is None
+    assert pair.slices(rows.slices())[0].note == pair.why_none() == "all are of one time"
 
 
 def test_a_slice_of_one_class_is_not_judged(trained, other):
     rows = fresh(trained)
     rows = rows.where(rows.labels == 1)
 
-    found = Comparison(rows, model_of(trained), model_of(other)).slice(rows.slices()[0])
+    found = Comparison(rows, model_of(trained), model_of(other)).slices(rows.slices())[0]
 
     assert (found.verdict, found.note) == ("not judged", "its labels do not vary")
 

@@ -27,6 +27,7 @@ def test_the_first_candidate_has_to_beat_the_constant_answer(trained):
     assert found.champion_score == 0.5
     assert found.challenger_score == pytest.approx(trained.record.score)
     assert found.reasons[0].startswith("roc_auc 0.8")
+    assert "a constant answer's" not in " ".join(found.reasons), "it is the comparison itself"
     assert "against the baseline's 0.500" in found.reasons[0]
     assert found.rows == trained.record.holdout_rows
 
@@ -63,6 +64,25 @@ def test_a_better_challenger_is_accepted_and_the_other_way_round_rejected(traine
     assert there.difference == pytest.approx(-back.difference)
     assert there.interval == pytest.approx((-back.interval[1], -back.interval[0]))
     assert "below the margin 0" in " ".join(back.reasons)
+
+
+def test_better_than_a_champion_that_fails_is_not_good_enough(tmp_path):
+    # The rule turns round in March: both answer the wrong way round, the tree a little less.
+    before = make_trained(tmp_path / "world", turned=(3,))
+    tree = retrained(before, tmp_path)
+
+    found = evaluate(tree, before, "2024-03")
+
+    assert found.interval[0] > 0
+    assert found.challenger_score < 0.5
+    assert found.verdict == "reject"
+    assert "against a constant answer's 0.500" in found.reasons[0]
+    assert found.reasons[0].endswith("not better beyond chance")
+
+
+def test_the_number_of_blocks_is_noted(trained, other):
+    assert evaluate(trained, other, "2024-03").blocks == 28
+    assert evaluate(trained).blocks == trained.record.blocks == 20
 
 
 def test_the_champion_itself_is_no_challenger(trained, tmp_path):

@@ -27,8 +27,8 @@ def part(value, interval=(-0.01, 0.03), verdict="fine", note="", rows=300):
     )
 
 
-def decide(outcome, gate=None, against="champion", slices=(), metric=AUC):
-    return judge(gate or Gate(), metric, against, 15934, outcome, list(slices))
+def decide(outcome, gate=None, against="champion", slices=(), metric=AUC, constant=None):
+    return judge(gate or Gate(), metric, against, 15934, outcome, list(slices), constant)
 
 
 def test_better_beyond_chance_passes_in_these_words():
@@ -67,6 +67,28 @@ def test_a_baseline_has_to_be_beaten_whatever_the_margin():
 
     assert not accepted
     assert "against the baseline's 0.703" in reasons[0]
+
+
+@pytest.mark.parametrize("interval", [(-0.31, -0.29), (-0.01, 0.02), (0.0, 0.02)])
+def test_a_champion_that_has_failed_is_not_enough_to_beat(interval):
+    difference = sum(interval) / 2
+    constant = Outcome(0.5, 0.5 + difference, difference, interval)
+
+    accepted, reasons = decide(BETTER, constant=constant)
+
+    assert not accepted
+    assert reasons[0].startswith(f"roc_auc {0.5 + difference:.3f} against a constant answer's 0.5")
+    assert reasons[0].endswith("], not better beyond chance")
+
+
+def test_what_beats_the_constant_answer_too_passes():
+    accepted, reasons = decide(BETTER, constant=Outcome(0.5, 0.751, 0.251, (0.24, 0.26)))
+
+    assert accepted
+    assert reasons[1] == (
+        "roc_auc 0.751 against a constant answer's 0.500: +0.251 [0.240, 0.260], "
+        "better beyond chance"
+    )
 
 
 def test_the_whole_interval_lies_above_the_margin_not_on_it():

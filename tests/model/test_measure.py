@@ -3,6 +3,7 @@ import pytest
 from sklearn.metrics import auc, confusion_matrix, roc_curve
 
 from components.model import measure
+from components.model.bootstrap import interval
 from components.model.fit import fit_model
 from components.model.metrics import METRICS
 from components.model.rows import Slice
@@ -74,12 +75,25 @@ def test_slices_too_small_or_without_both_classes_have_no_score():
     ]
 
     large, constant, small = measure.slice_scores(
-        METRICS["roc_auc"], y, found, slices, Gate(min_slice_rows=150), 0
+        METRICS["roc_auc"], y, found, slices, Gate(min_slice_rows=150), 0, np.arange(600) // 20
     )
 
     assert large.interval[0] < large.score < large.interval[1]
     assert (constant.rows, constant.score, constant.interval) == (200, None, None)
     assert (small.rows, small.score, small.interval) == (100, None, None)
+
+
+def test_a_slices_interval_is_that_of_its_blocks_of_time():
+    y, found = answers(600)
+    part, blocks = Slice("k", "odd", np.arange(1, 600, 2)), np.arange(600) // 25
+    gate = Gate(min_slice_rows=150)
+
+    (score,) = measure.slice_scores(METRICS["roc_auc"], y, found, [part], gate, 4, blocks)
+
+    own = found.rows(part.positions)
+    assert score.interval == interval(
+        METRICS["roc_auc"], y[1::2], own, gate.resamples, 0.95, 4, blocks[1::2]
+    )
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])

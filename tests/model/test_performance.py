@@ -6,7 +6,10 @@ from sklearn.metrics import roc_auc_score
 
 from components.core.window import Window
 from components.data.predictions import log_schema
+from components.model.answers import champion_answers
+from components.model.bootstrap import difference_interval, interval, stretch_to
 from components.model.files import MODEL
+from components.model.metrics import METRICS
 from components.model.performance import check_performance
 from components.model.persist import load_model
 from components.model.rows import read_labelled
@@ -334,6 +337,115 @@ def test_the_log_of_a_classifier_without_probabilities(trained, tmp_path):
 
     assert verdict.facts["from_log"] == 1500
     assert verdict.findings == check(ridge).findings
+
+
+def as_text(log):
+    """The log's classes as texts, as it is read once a target has changed its type."""
+    table = pq.read_table(log)
+    place = table.column_names.index("prediction")
+    texts = table.column(place).cast(pa.string())
+    pq.write_table(table.set_column(place, "prediction", texts), log)
+    return log
+
+
+def test_classes_that_were_logged_as_text_are_still_the_champions_own(trained, tmp_path):
+    ridge = retrained(
+        trained,
+        tmp_path,
+        estimator__class="sklearn.linear_model.RidgeClassifier",
+        metric="accuracy",
+    )
+    rows = read_labelled(ridge.window("2024-03"), ridge.spec)
+    log = as_text(write_log(ridge, tmp_path / "log", rows))
+
+    verdict = check(ridge, log=log, model=None)
+
+    assert verdict.facts["from_log"] == 1500
+    assert verdict.findings == check(ridge).findings
+
+
+@pytest.mark.parametrize("classes", [[False, True], [0, 1], ["no", "yes"]])
+@pytest.mark.parametrize("text", [True, False])
+def test_logged_answers_are_of_the_champions_own_type(trained, tmp_path, classes, text):
+    record = trained.record.model_copy(update={"classes": classes})
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    known = pa.array([classes[index % 2] for index in range(1499)])
+    # The last one is of none of the classes: it is no answer of this champion.
+    odd = pa.array(["maybe"]) if text else pa.nulls(1, known.type)
+    kept = known.cast(pa.string()) if text else known
+    log = tmp_path / "log"
+    write_log(trained, log, rows)
+    table = pq.read_table(log)
+    place = table.column_names.index("prediction")
+    pq.write_table(
+        table.set_column(place, "prediction", pa.chunked_array([kept, odd.cast(kept.type)])), log
+    )
+
+    found = champion_answers(rows, log, record, "v1", None, 500)
+
+    assert found.logged == 1499
+    answers = found.answers.prediction.tolist()
+    assert answers == known.to_pylist()
+    assert {type(answer) for answer in answers} == {type(classes[0])}
+
+
+def test_slices_hold_together_and_the_whole_stands_alone(trained):
+    verdict = check(trained)
+    judged = [f for f in verdict.findings if f.column == "shop"]
+    before = {part.value: part for part in trained.record.slices}
+    judged = [f for f in judged if f.value is not None]
+    assert len(judged) > 1
+
+    for finding, then, comparisons in [
+        (verdict.findings[0], trained.record, 1),
+        *((finding, before[finding.examples[0]], len(judged)) for finding in judged),
+    ]:
+        low, high = difference_interval(
+            finding.value,
+            finding.interval,
+            then.score,
+            then.interval,
+            stretch_to(trained.record.confidence, comparisons),
+        )
+        # The metric is greater when better: the loss is then - now, the difference as it is here.
+        assert finding.minimum_effect == pytest.approx(then.score - finding.value - low)
+        assert low < high
+
+
+def test_the_intervals_are_those_of_days(trained):
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    days = rows.times.astype("datetime64[D]").astype(int)
+    answers = model_of(trained).predict(rows.features())
+
+    verdict = check(trained)
+
+    assert verdict.facts["blocks"] == 28
+    shop = rows.slices()[0]
+    for finding, positions in (
+        (verdict.findings[0], np.arange(len(rows))),
+        (next(f for f in verdict.findings if shop.value in f.examples), shop.positions),
+    ):
+        assert finding.interval == interval(
+            METRICS["roc_auc"],
+            rows.labels[positions],
+            answers.rows(positions),
+            trained.spec.checks.performance.resamples,
+            trained.record.confidence,
+            trained.spec.training.seed,
+            days[positions],
+        )
+
+
+def test_rows_of_one_time_are_not_judged(trained, tmp_path):
+    table = pq.read_table(trained.window("2024-03"))
+    place = table.column_names.index("placed")
+    times = pa.array([table.column("placed")[0].as_py()] * 1500, table.schema.field("placed").type)
+    pq.write_table(table.set_column(place, "placed", times), tmp_path / "w")
+
+    verdict = check(trained, tmp_path / "w")
+
+    assert verdict.status == "ok"
+    assert "the 1,500 labels, because all are of one time: it is not judged" in verdict.headline
 
 
 def test_slices_that_training_did_not_judge_are_named(trained):

@@ -95,6 +95,22 @@ def test_the_sample_shows_predictions_of_the_holdout_only(trained):
     assert table.column("prediction").null_count == record.fit_rows
 
 
+def test_the_profile_of_the_answers_holds_every_holdout_row(trained):
+    profile = Profile.model_validate_json((trained.folder / PROFILE).read_bytes())
+    holdout = read_labelled(trained.data, trained.spec).part(
+        trained.record.rows - trained.record.holdout_rows
+    )
+    model = load_model(trained.folder / MODEL, trained.record.model_sha256)
+    positive = model.predict(holdout.features()).probability[:, 1]
+
+    found = profile.columns["prediction"]
+
+    assert sum(found.counts) == trained.record.holdout_rows
+    assert (found.minimum, found.maximum) == (positive.min(), positive.max())
+    cells = np.searchsorted(found.edges, positive, side="left")
+    assert found.counts == np.bincount(cells, minlength=len(found.counts)).tolist()
+
+
 def test_a_sample_is_a_sample(tmp_path, trained, monkeypatch):
     monkeypatch.setattr("components.model.train._SAMPLE_ROWS", 100)
     train_candidate(trained.spec, trained.data, tmp_path / "candidate")
