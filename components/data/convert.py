@@ -6,6 +6,9 @@ Whether a value fits never depends on its neighbours, so batch sizes change noth
 
 from __future__ import annotations
 
+import math
+import re
+from decimal import Decimal
 from functools import cache
 
 import pyarrow as pa
@@ -20,10 +23,55 @@ NO_VALUE = (
 )  # fmt: skip
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _TRUTH = r"(?i)^(true|false)$"
-# Whole numbers from here on are not all doubles: their text would be made up.
-_EXACT = 2.0**53
+# How booleans and whole doubles are written in text: True, 7.0, and 1e+16 as programs print it.
+_SPELLED = re.compile(r"(?i:true|false)|(-?(?:0|[1-9][0-9]*)\.0+|-?[1-9](?:\.[0-9]+)?e\+[0-9]+)")
 
 Converted = tuple[pa.Array, pa.Array]
+
+
+def category_text(value: str | float | Decimal | None) -> str | None:
+    """The one spelling of a category, however it comes; training and serving share it.
+
+    7, 7.0 and "7.0" are "7"; true, "True" and "TRUE" are "true"; an empty text is none, as NaN is;
+    fractions have the fewest digits that tell them from other doubles. Spelling twice changes
+    nothing.
+
+    Args:
+        value: a text, a number (also a boolean), or None; infinity has no spelling.
+
+    >>> [category_text(value) for value in (7, 7.0, "7.0", True, "True", 0.5, 1e16, "", "x")]
+    ['7', '7', '7', 'true', 'true', '0.5', '10000000000000000', None, 'x']
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        found = _SPELLED.fullmatch(value)
+        if found is None:
+            return value
+        if found[1] is None:
+            return value.lower()
+        return str(int(float(value))) if float(value).is_integer() else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Decimal):
+        if value == value.to_integral_value():
+            return str(int(value))
+        value = float(value)  # which is what JSON makes of it
+    if not math.isfinite(value):
+        return None
+    return str(int(value)) if value.is_integer() else repr(float(value))
+
+
+def to_categories(values: pa.Array) -> Converted:
+    """Strings, each category in its one spelling: see `category_text`.
+
+    >>> to_categories(pa.array(["7.0", "True", "", "x"]))[0].to_pylist()
+    ['7', 'true', None, 'x']
+    """
+    texts, bad = to_texts(values)
+    return _spelled(texts), bad
 
 
 def plain(values: pa.Array) -> pa.Array:
@@ -71,7 +119,7 @@ def to_numbers(values: pa.Array) -> Converted:
 
 
 def to_texts(values: pa.Array) -> Converted:
-    """Strings: whole numbers are written without a point, booleans as `true` and `false`.
+    """Strings: numbers and booleans are written as categories are; texts stay as they are.
 
     >>> to_texts(pa.array([7.0, 0.5, None]))[0].to_pylist()
     ['7', '0.5', None]
@@ -82,9 +130,9 @@ def to_texts(values: pa.Array) -> Converted:
         texts = values
     elif pa.types.is_floating(kind):
         missing = pc.is_null(values, nan_is_null=True)
-        texts = _number_texts(values.cast(pa.float64()))
+        texts = _spelled(values.cast(pa.float64()))
     elif pa.types.is_decimal(kind):
-        texts = pc.replace_substring_regex(values.cast(pa.string()), r"\.0+$", "")
+        texts = pa.array(map(category_text, values.to_pylist()), pa.string())
     elif pa.types.is_nested(kind):
         texts = pa.nulls(len(values), pa.string())
     else:
@@ -152,12 +200,14 @@ def _trimmed(texts: pa.Array) -> Converted:
     return pc.if_else(missing, pa.scalar(None, pa.string()), trimmed), missing
 
 
-def _number_texts(numbers: pa.Array) -> pa.Array:
-    finite = pc.is_finite(numbers)
-    numbers = pc.if_else(finite, numbers, pa.scalar(None, pa.float64()))
-    whole = pc.and_(pc.equal(numbers, pc.floor(numbers)), pc.less(pc.abs(numbers), _EXACT))
-    integers = pc.if_else(whole, numbers, pa.scalar(None, pa.float64())).cast(pa.int64())
-    return pc.if_else(whole, integers.cast(pa.string()), numbers.cast(pa.string()))
+def _spelled(values: pa.Array) -> pa.Array:
+    """Every different value spelled as a category."""
+    encoded = values.dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    spelled = [category_text(name) for name in names]
+    if pa.types.is_string(values.type) and spelled == names:
+        return values
+    return pa.array(spelled, pa.string()).take(encoded.indices)
 
 
 def _canonical(texts: pa.Array) -> pa.Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError
-from components.data.records import features_table
 from components.spec.model import Columns
 
 
@@ -47,12 +46,3 @@ def features_frame(table: pa.Table, columns: Columns) -> pd.DataFrame:
         texts = table.column(name).cast(pa.string()).to_pylist()
         data[name] = pd.Series(texts, dtype="object")
     return pd.DataFrame(data, columns=columns.features)
-
-
-def features_from_records(records: Sequence[Mapping[str, Any]], columns: Columns) -> pd.DataFrame:
-    """The same frame from rows as JSON objects, the way a server receives them.
-
-    Raises:
-        DataError: naming the column and the row, when a value cannot be one of that column's.
-    """
-    return features_frame(features_table(records, columns), columns)

@@ -10,7 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.window import Window
-from components.data.convert import TIME, Converted, to_labels, to_numbers, to_texts, widen
+from components.data.convert import (
+    TIME,
+    Converted,
+    to_categories,
+    to_labels,
+    to_numbers,
+    to_texts,
+    widen,
+)
 from components.data.fingerprint import Fingerprint
 from components.data.hashing import SeenHashes, hash_texts
 from components.data.report import ColumnReport
@@ -54,7 +62,7 @@ class Intake:
         for name in self._columns.numeric:
             arrays[name] = self._converted(name, to_numbers(_column(batch, name)), batch)
         for name in self._columns.categorical:
-            arrays[name] = self._converted(name, to_texts(_column(batch, name)), batch)
+            arrays[name] = self._converted(name, to_categories(_column(batch, name)), batch)
         arrays[self._columns.target] = self._labels(batch, times)
         taken = pa.RecordBatch.from_arrays(list(arrays.values()), schema=self._schema())
         self.rows += taken.num_rows

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.core.errors import DataError
+from components.data.convert import category_text
 from components.spec.model import Columns
 
 _NUMBER_TYPES = frozenset({float, int, bool, type(None)})
@@ -32,7 +33,7 @@ def features_table(records: Sequence[Mapping[str, Any]], columns: Columns) -> pa
     [{'a': 1.0, 'b': '7'}, {'a': None, 'b': 'true'}]
     """
     arrays = {name: numbers(_pick(records, name), name) for name in columns.numeric}
-    arrays |= {name: texts(_pick(records, name), name) for name in columns.categorical}
+    arrays |= {name: categories(_pick(records, name), name) for name in columns.categorical}
     return pa.table(arrays)
 
 
@@ -67,17 +68,43 @@ def numbers(values: Sequence[Any], name: str) -> pa.Array:
     return array
 
 
+def categories(values: Sequence[Any], name: str) -> pa.Array:
+    """One categorical column from JSON values, each spelled as in training: 7, 7.0, "7.0" are "7".
+
+    An empty text is missing, as None is.
+
+    Raises:
+        DataError: for a value that is neither text, finite number, boolean nor None.
+
+    >>> categories(["x", 7, 7.0, 0.5, True, "True", "", None], "b").to_pylist()
+    ['x', '7', '7', '0.5', 'true', 'true', None, None]
+    """
+    if _TEXT_TYPES.issuperset(map(type, values)):
+        # Most columns hold few different texts: spell each once.
+        spelled = {value: category_text(value) for value in set(values)}
+        return _strings([spelled[value] for value in values], name)
+    for row, value in enumerate(values):
+        known = isinstance(value, str | float | int | None)
+        if not known or (isinstance(value, float) and np.isinf(value)):
+            raise DataError(f"row {row}: {name} must be a text, not {_show(value)}")
+    return _strings([category_text(value) for value in values], name)
+
+
 def texts(values: Sequence[Any], name: str) -> pa.Array:
-    """One categorical column from JSON values: 7, 7.0 and "7" are the same, as in training.
+    """One column of ids from JSON values: texts as they are, 7 and 7.0 as "7".
 
     Raises:
         DataError: for a value that is neither text, whole number, boolean nor None.
 
-    >>> texts(["x", 7, 7.0, True, None], "b").to_pylist()
-    ['x', '7', '7', 'true', None]
+    >>> texts(["x", 7, 7.0, "7.0", None], "b").to_pylist()
+    ['x', '7', '7', '7.0', None]
     """
     if not _TEXT_TYPES.issuperset(map(type, values)):
         values = [_text(value, name, row) for row, value in enumerate(values)]
+    return _strings(values, name)
+
+
+def _strings(values: Sequence[str | None], name: str) -> pa.Array:
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
@@ -100,12 +127,10 @@ def _pick(records: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
 def _text(value: Any, name: str, row: int) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return str(int(value))
-    if isinstance(value, float) and np.isnan(value):
-        return None
+    if isinstance(value, int) or (
+        isinstance(value, float) and (value.is_integer() or np.isnan(value))
+    ):
+        return category_text(value)
     raise DataError(f"row {row}: {name} must be a text, not {_show(value)}")
 
 

@@ -29,12 +29,6 @@ def psi(reference: Counts, current: Counts) -> float:
     return float(np.sum((q - p) * np.log(q / p)))
 
 
-def psi_parts(reference: Counts, current: Counts) -> Counts:
-    """Each cell's own part of the index, (k,)."""
-    p, q = _smoothed(reference), _smoothed(current)
-    return (q - p) * np.log(q / p)
-
-
 def psi_bias(cells: int, n: float, m: float) -> float:
     """What the index is on average when nothing drifted: (k - 1)(1/n + 1/m) (Yurdakul, 2018).
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import DataError
-from components.data.frame import features_frame, features_from_records
-from components.data.records import features_table, numbers, texts
+from components.data.convert import category_text
+from components.data.frame import features_frame
+from components.data.records import categories, features_table, numbers, texts
 from components.spec.model import Columns
 
 COLUMNS = Columns(id="i", time="t", target="y", numeric=["a"], categorical=["b"])
@@ -30,10 +31,21 @@ def test_a_value_that_is_no_number_is_named(value, message):
         numbers([1.0, value], "a")
 
 
-@pytest.mark.parametrize("value", [1.5, {"x": 1}, [1], math.inf, "\ud800"])
+@pytest.mark.parametrize("value", [{"x": 1}, [1], math.inf, -math.inf, "\ud800"])
 def test_a_value_that_is_no_category_is_named(value):
     with pytest.raises(DataError, match="row 1: b "):
+        categories(["x", value], "b")
+
+
+@pytest.mark.parametrize("value", [1.5, {"x": 1}, [1], math.inf, "\ud800"])
+def test_a_value_that_is_no_id_is_named(value):
+    with pytest.raises(DataError, match="row 1: b "):
         texts(["x", value], "b")
+
+
+def test_ids_keep_their_text():
+    given = ["7.0", "True", "", 7.0, True, math.nan, None]
+    assert texts(given, "i").to_pylist() == ["7.0", "True", "", "7", "true", None, None]
 
 
 def test_a_column_that_is_not_there_is_named_with_its_row():
@@ -58,27 +70,26 @@ def test_a_column_that_is_not_there_is_named_with_its_row():
     )
 )
 def test_the_frame_holds_what_the_records_say(records):
-    frame = features_from_records(records, COLUMNS)
+    frame = features_frame(features_table(records, COLUMNS), COLUMNS)
 
     for record, number, text in zip(records, frame["a"], frame["b"], strict=True):
         given = record["a"]
         assert np.isnan(number) if given is None or math.isnan(given) else number == given
         given = record["b"]
-        if isinstance(given, bool):
-            assert text == ("true" if given else "false")
-        else:
-            assert text == (None if given is None else str(given))
+        assert text == category_text(given)
+        if type(given) is int:
+            assert text == str(given)
 
 
 def test_numpy_values_from_python_callers_are_numbers_too():
-    records = [{"a": np.float64(1.5), "b": "x"}]
+    table = features_table([{"a": np.float64(1.5), "b": np.float64(0.5)}], COLUMNS)
 
-    assert features_from_records(records, COLUMNS)["a"].tolist() == [1.5]
+    assert table.to_pylist() == [{"a": 1.5, "b": "0.5"}]
 
 
-def test_both_halves_make_the_one_translation():
+def test_keys_that_are_no_feature_are_passed_over():
     records = [{"a": 1, "b": 7.0, "other": 3}, {"a": None, "b": None}]
-    frame = features_from_records(records, COLUMNS)
+    frame = features_frame(features_table(records, COLUMNS), COLUMNS)
 
-    assert frame.equals(features_frame(features_table(records, COLUMNS), COLUMNS))
     assert list(frame.columns) == ["a", "b"]
+    assert frame["b"].tolist() == ["7", None]
