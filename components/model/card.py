@@ -120,6 +120,7 @@ def _training(spec: Spec, record: TrainingRecord) -> str:
     rows = [
         ("window", record.window),
         ("fitted on", f"{record.fit_window}, {record.fit_rows:,} rows"),
+        *([("left out between", f"{record.gap_rows:,} rows")] if record.gap_rows else []),
         ("measured on", f"{record.holdout_window}, {record.holdout_rows:,} rows"),
         ("rows without a label", f"{record.unlabelled_rows:,}"),
         ("parameters", parameters),

@@ -46,7 +46,7 @@ def evaluate_candidate(
     """
     challenger = _Entrant(candidate, spec)
     opponent = _Entrant(champion, spec) if champion else None
-    start = max(one.fit_end for one in (challenger, opponent) if one)
+    start = max(one.fresh_from for one in (challenger, opponent) if one)
     rows = read_labelled(data_path, spec)
     rows = rows.where(after(rows.times, start))
     facts: dict[str, Any] = {
@@ -126,7 +126,8 @@ class _Entrant:
                 "train the candidate again, or roll back"
             ) from error
         self.digest = self.record.model_sha256
-        self.fit_end = Window.parse(self.record.fit_window).end
+        # Not the fit window's end: the labels of its last rows were only known from here on.
+        self.fresh_from = Window.parse(self.record.holdout_window).start
 
     def model(self) -> FittedModel:
         """The model, if its file is the one that the record speaks of."""

@@ -44,7 +44,7 @@ def check_performance(
     `drift`: worse by at least `checks.performance.drop`, and the interval of the difference, in
     which both sides' uncertainty counts, excludes zero. `warn`: worse by as much, but perhaps by
     chance; or a slice is worse, beyond chance over all slices together. Too few labels, or labels
-    that do not vary, are an `info` that says so. Rows that the champion was fitted on do not count.
+    that do not vary, are an `info` that says so. Rows before the champion's holdout do not count.
 
     Args:
         spec: the metric and `checks.performance`.
@@ -65,14 +65,14 @@ def check_performance(
         DataError: when the window or the log cannot be read.
     """
     rows = read_labelled(data_path, spec)
-    fresh = rows.where(after(rows.times, Window.parse(record.fit_window).end))
+    fresh = rows.where(after(rows.times, Window.parse(record.holdout_window).start))
     enough = spec.checks.performance.min_labels
     answered = champion_answers(fresh, predictions_path, record, champion, model, enough)
     facts: dict[str, Any] = {
         "metric": spec.metric,
         "rows": len(rows) + rows.unlabelled,
         "labels": len(rows),
-        "fitted_on": len(rows) - len(fresh),
+        "before_holdout": len(rows) - len(fresh),
         "from_log": answered.logged,
         "asked_now": answered.asked,
         "training_score": record.score,

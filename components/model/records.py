@@ -44,13 +44,15 @@ class RocCurve(Document):
 class TrainingRecord(Document):
     """What one training run did and measured; equal inputs give an equal record.
 
-    Windows are text, half-open. `rows` counts the labelled rows: `fit_rows` and `holdout_rows`
-    together. Everything measured is measured on the holdout, the latest rows, which the model
-    never saw. `baseline` is what a constant answer would be by the fit rows: the classes' shares
-    in class order, or the target's mean. `blocks` is over how many blocks of time the intervals
-    were resampled, 0 in records from before that was noted. `confusion` has a row for each true
-    class and a column for each predicted one, called by `labels`; it is None for regression and
-    beyond 50 classes. `roc` is None unless the task is binary and there are probabilities.
+    Windows are text, half-open. `rows` counts the labelled rows: `fit_rows`, `gap_rows` and
+    `holdout_rows` together; those of the gap, as long as the label delay, are in neither window,
+    because their labels were not known when the holdout began. Everything measured is measured on
+    the holdout, the latest rows, which the model never saw. `baseline` is what a constant answer
+    would be by the fit rows: the classes' shares in class order, or the target's mean. `blocks` is
+    over how many blocks of time the intervals were resampled, 0 in records from before that was
+    noted. `confusion` has a row for each true class and a column for each predicted one, called by
+    `labels`; it is None for regression and beyond 50 classes. `roc` is None unless the task is
+    binary and there are probabilities.
     `importances` are by permutation, in shares of their sum. `remarks` are the estimator's warnings
     while it was fitted.
     """
@@ -63,6 +65,7 @@ class TrainingRecord(Document):
     holdout_window: str
     rows: int
     fit_rows: int
+    gap_rows: int = 0
     holdout_rows: int
     unlabelled_rows: int
     metric: str

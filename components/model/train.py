@@ -51,7 +51,8 @@ def train_candidate(spec: Spec, data_path: Path, folder: Path) -> TrainingRecord
 
     The same rows give the same bytes, whatever their order in the file and however many threads
     there are. The holdout, on which everything is measured, is the latest share of the labelled
-    rows; the model never sees it, and is not fitted again on it.
+    rows; the model never sees it, and is not fitted again on it. It is fitted on the rows whose
+    labels were known before the holdout began: a model in use knows no others either.
 
     Args:
         spec: the model's spec.
@@ -69,7 +70,8 @@ def train_candidate(spec: Spec, data_path: Path, folder: Path) -> TrainingRecord
     report = read_report(data_path)
     rows = read_labelled(data_path, spec)
     cut = _cut(rows, spec, report)
-    fit_rows, holdout = rows.part(0, cut), rows.part(cut)
+    known = _known(rows, cut, spec)
+    fit_rows, holdout = rows.part(0, known), rows.part(cut)
     features = holdout.features()
     with one_thread(), _folder(folder) as work:
         fitted, remarks = fit_model(spec, fit_rows.features(), fit_rows.labels)
@@ -81,7 +83,7 @@ def train_candidate(spec: Spec, data_path: Path, folder: Path) -> TrainingRecord
             estimator=spec.estimator.class_,
             task=spec.task,
             classes=model.classes,
-            **_extent(rows, cut, report),
+            **_extent(spec, rows, known, cut, report),
             **_measure(spec, model, holdout, features, answers),
             baseline=constant_answer(model, fit_rows.labels),
             remarks=remarks,
@@ -145,15 +147,30 @@ def _cut(rows: Rows, spec: Spec, report: IngestReport) -> int:
     return cut
 
 
-def _extent(rows: Rows, cut: int, report: IngestReport) -> dict[str, str | int]:
+def _known(rows: Rows, cut: int, spec: Spec) -> int:
+    """Where the rows end whose labels were known before the holdout began."""
+    first = rows.times[cut]
+    known = int(np.searchsorted(rows.times, first - np.timedelta64(spec.label_delay)))
+    if known == 0:
+        raise DataError(
+            f"no label was known when the holdout began, at {moment(first):%Y-%m-%d %H:%M} UTC, "
+            f"because label.delay is {spec.label.delay}; take a longer window"
+        )
+    return known
+
+
+def _extent(
+    spec: Spec, rows: Rows, known: int, cut: int, report: IngestReport
+) -> dict[str, str | int]:
     window = Window.parse(report.window)
     boundary = moment(rows.times[cut])
     return {
         "window": report.window,
-        "fit_window": str(Window(window.start, boundary)),
+        "fit_window": str(Window(window.start, boundary - spec.label_delay)),
         "holdout_window": str(Window(boundary, window.end)),
         "rows": len(rows),
-        "fit_rows": cut,
+        "fit_rows": known,
+        "gap_rows": cut - known,
         "holdout_rows": len(rows) - cut,
         "unlabelled_rows": rows.unlabelled,
     }

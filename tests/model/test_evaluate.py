@@ -112,6 +112,15 @@ def test_only_rows_after_both_fit_windows_count(trained, tmp_path):
     assert (back.rows, back.window) == (found.rows, found.window)
 
 
+def test_rows_whose_labels_came_while_the_model_was_fitted_are_not_fresh(trained, tmp_path):
+    late = retrained(trained, tmp_path, label__delay="3d")
+
+    found = evaluate(late)
+
+    assert late.record.gap_rows > 100
+    assert (found.rows, found.window) == (late.record.holdout_rows, late.record.holdout_window)
+
+
 @pytest.mark.parametrize("window", ["2024-01", "2024-01..2024-03"])
 def test_too_few_fresh_rows_are_rejected_in_words(trained, other, window):
     found = evaluate(trained, other, window, gate__min_rows=700)

@@ -227,9 +227,18 @@ def test_rows_that_the_champion_was_fitted_on_do_not_count(trained):
 
     verdict = check(trained, window=window)
 
-    assert verdict.facts["fitted_on"] == trained.record.fit_rows
+    assert verdict.facts["before_holdout"] == trained.record.fit_rows
     assert verdict.facts["judged"] == trained.record.holdout_rows
     assert verdict.findings[0].value == pytest.approx(trained.record.score)
+
+
+def test_nor_do_rows_between_those_and_the_holdout(trained, tmp_path):
+    late = retrained(trained, tmp_path, label__delay="3d")
+
+    verdict = check(late, window=Window.parse("2024-01..2024-03"))
+
+    assert verdict.facts["judged"] == late.record.holdout_rows
+    assert verdict.findings[0].value == pytest.approx(late.record.score)
 
 
 def test_another_metric_than_at_training_is_shown_and_not_judged(trained):

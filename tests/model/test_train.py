@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from components.core.errors import DataError, ModelError
 from components.core.window import Window
 from components.data.schema import Schema
 from components.drift.profile import Profile
+from components.model.card import model_card
 from components.model.files import MODEL, PROFILE, SAMPLE, SCHEMA, SPEC, TRAINING
 from components.model.persist import load_model
 from components.model.records import TrainingRecord
@@ -216,6 +218,37 @@ def rewritten(source, destination, **columns):
         table = table.set_column(place, name, values)
     pq.write_table(table, destination)
     return destination
+
+
+def test_a_model_is_fitted_on_labels_that_were_known_when_the_holdout_began(trained, tmp_path):
+    spec = changed(trained.spec, label__delay="3d")
+
+    record = train_candidate(spec, trained.data, tmp_path / "late")
+
+    before = trained.record
+    fit, holdout = Window.parse(record.fit_window), Window.parse(record.holdout_window)
+    assert record.holdout_window == before.holdout_window
+    assert (record.rows, record.holdout_rows) == (before.rows, before.holdout_rows)
+    assert holdout.start - fit.end == timedelta(days=3)
+    times = read_labelled(trained.data, spec).times
+    assert record.fit_rows == np.sum(times < np.datetime64(fit.end.replace(tzinfo=None)))
+    assert record.gap_rows == before.fit_rows - record.fit_rows > 100
+    # The rows of the gap change nothing, whatever their labels will be.
+    labels = read_labelled(trained.data, spec).labels.copy()
+    labels[record.fit_rows : record.fit_rows + record.gap_rows] = 1
+    ids = read_labelled(trained.data, spec).ids.to_pylist()
+    of_id = dict(zip(ids, labels.tolist(), strict=True))
+    order = pq.read_table(trained.data).column("order").to_pylist()
+    data = rewritten(trained.data, tmp_path / "w", returned=pa.array([of_id[i] for i in order]))
+    assert train_candidate(spec, data, tmp_path / "other").model_sha256 == record.model_sha256
+    assert f"| left out between | {record.gap_rows} rows |" in model_card(spec, record)
+
+
+def test_a_label_delay_that_leaves_nothing_to_fit_on(trained, tmp_path):
+    spec = changed(trained.spec, label__delay="60d")
+
+    with pytest.raises(DataError, match=r"no label was known when the holdout began.*is 60d; take"):
+        train_candidate(spec, trained.data, tmp_path / "candidate")
 
 
 def test_too_few_labels(trained, tmp_path):
