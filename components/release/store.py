@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -69,8 +71,9 @@ class ReleaseStore:
         local = Path(self._store.path(f"{self._model}/releases/{version}"))
         if self._store.is_local:
             return load_release(local)
-        # Left for the operating system to clean up: the release may be served from it.
         folder = Path(tempfile.mkdtemp(prefix=f"driftline-{version}-"))
+        # Not sooner: this process may serve the release from there.
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         for name in self._store.names(f"{self._model}/releases/{version}"):
             (folder / name.rsplit("/", 1)[-1]).write_bytes(self._store.read(name))
         return load_release(folder)
