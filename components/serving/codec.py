@@ -21,6 +21,11 @@ from components.data.records import features_table, texts
 from components.model.records import Label
 from components.spec.model import Columns
 
+# The prediction log keeps a file an hour of event time, and clients name the times: without a limit
+# a small request makes thousands of files, which every later reading of the window opens. A month
+# of history has at most 744 hours; a day more leaves room for a window that starts anywhere.
+MAX_HOURS = 768
+
 
 class RequestError(ServingError):
     """The request is at fault; `status` is its 4xx code."""
@@ -103,7 +108,8 @@ def make_batch(
     """Add ids and event times, given or not, to the features.
 
     Raises:
-        RequestError: naming the row and the field.
+        RequestError: naming the row and the field; with status 413 where the times lie in more
+            than `MAX_HOURS` different hours.
     """
     try:
         given = texts(ids, columns.id).to_pylist()
@@ -113,6 +119,7 @@ def make_batch(
     event_times = [
         now if value is None else _time(value, row, columns.time) for row, value in enumerate(times)
     ]
+    _check_hours(event_times, columns.time)
     return Batch(row_ids, event_times, features)
 
 
@@ -184,6 +191,18 @@ def class_name(value: Label) -> str:
 def to_json(document: dict[str, Any]) -> bytes:
     """Compact JSON in ASCII, so that no text whatever makes an answer that cannot be sent."""
     return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _check_hours(event_times: Sequence[datetime], name: str) -> None:
+    if len(event_times) <= MAX_HOURS:
+        return
+    hours = {(moment.toordinal(), moment.hour) for moment in event_times}  # all of them are UTC
+    if len(hours) > MAX_HOURS:
+        raise RequestError(
+            f"the values of {name} lie in {len(hours)} different hours, more than the {MAX_HOURS} "
+            "that one request may span; split it by time",
+            413,
+        )
 
 
 def _time(value: Any, row: int, name: str) -> datetime:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.core.errors import DataError
-from components.data.records import numbers, texts
+from components.data.records import categories, numbers
 from components.model.records import Label
 from components.serving.codec import (
     Batch,
@@ -52,7 +52,7 @@ def decode_tensors(
     values = {name: _values(tensor, name, count) for name, tensor in tensors.items()}
     try:
         arrays = {name: numbers(values[name], name) for name in columns.numeric}
-        arrays |= {name: texts(values[name], name) for name in columns.categorical}
+        arrays |= {name: categories(values[name], name) for name in columns.categorical}
     except DataError as error:
         raise RequestError(str(error)) from None
     missing = [None] * count
