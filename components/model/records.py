@@ -52,9 +52,8 @@ class TrainingRecord(Document):
     over how many blocks of time the intervals were resampled, 0 in records from before that was
     noted. `confusion` has a row for each true class and a column for each predicted one, called by
     `labels`; it is None for regression and beyond 50 classes. `roc` is None unless the task is
-    binary and there are probabilities.
-    `importances` are by permutation, in shares of their sum. `remarks` are the estimator's warnings
-    while it was fitted.
+    binary and there are probabilities. `importances` are by permutation, in shares of their sum.
+    `remarks` are the estimator's warnings while it was fitted.
     """
 
     estimator: str

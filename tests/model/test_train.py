@@ -15,8 +15,10 @@ from components.core.errors import DataError, ModelError
 from components.core.window import Window
 from components.data.schema import Schema
 from components.drift.profile import Profile
+from components.model.bootstrap import interval, time_blocks
 from components.model.card import model_card
 from components.model.files import MODEL, PROFILE, SAMPLE, SCHEMA, SPEC, TRAINING
+from components.model.metrics import METRICS
 from components.model.persist import load_model
 from components.model.records import TrainingRecord
 from components.model.rows import read_labelled
@@ -95,6 +97,29 @@ def test_the_sample_shows_predictions_of_the_holdout_only(trained):
     assert table.column_names == ["price", "weight", "shop", "prediction"]
     assert table.num_rows == record.rows
     assert table.column("prediction").null_count == record.fit_rows
+
+
+def test_the_holdouts_intervals_are_those_of_its_blocks_of_time(trained):
+    record, spec = trained.record, trained.spec
+    holdout = read_labelled(trained.data, spec).part(record.rows - record.holdout_rows)
+    model = load_model(trained.folder / MODEL, record.model_sha256)
+    answers, blocks = model.predict(holdout.features()), time_blocks(holdout.times)
+
+    def expected(positions):
+        return interval(
+            METRICS["roc_auc"],
+            holdout.labels[positions],
+            answers.rows(positions),
+            spec.gate.resamples,
+            spec.gate.confidence,
+            spec.training.seed,
+            blocks[positions],
+        )
+
+    assert record.interval == expected(np.arange(len(holdout)))
+    first = holdout.slices()[0]
+    assert record.slices[0].value == first.value
+    assert record.slices[0].interval == expected(first.positions)
 
 
 def test_the_profile_of_the_answers_holds_every_holdout_row(trained):
