@@ -297,3 +297,21 @@ def test_secrets_are_not_shown():
     assert signed.describe() == "files https://127.0.0.1/x.csv"
     with pytest.raises(DataError, match=r"^ftp://127.0.0.1:9/x.csv cannot be read: .*refused"):
         source("ftp://user:password@127.0.0.1:9/x.csv")
+
+
+def test_a_row_group_is_read_where_cutting_nanoseconds_brings_a_row_into_the_window(tmp_path):
+    # Before 1970 cutting goes forwards: half a microsecond before the window becomes its start.
+    window = Window.parse("1969-12")
+    start = int(window.start.timestamp()) * 10**9
+    nanoseconds = [start - 2_500, start - 500, start + 500]
+    times = pa.array(nanoseconds, pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"x": [0, 1, 2], "t": times}), tmp_path / "f.parquet", row_group_size=1)
+
+    found, scan = rows(tmp_path, window=window)
+
+    assert [row["x"] for row in found] == [1, 2]
+    assert scan.skipped == 1
+    assert source(tmp_path).coverage("t") == (
+        window.start - timedelta(microseconds=3),
+        window.start + timedelta(microseconds=1),
+    )

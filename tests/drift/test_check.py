@@ -8,7 +8,9 @@ import pytest
 from components.core.errors import DataError
 from components.core.verdict import Verdict
 from components.drift.check import check_drift, profile_window, read_predictions
-from components.drift.profile import Profile, profile_arrays
+from components.drift.profile import Profile, profile_arrays, profile_file
+from components.drift.rule import Threshold
+from components.drift.rule import judge as judge_column
 
 
 @pytest.fixture
@@ -192,3 +194,61 @@ def test_the_check_imports_nothing_heavy():
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_level_is_shared_by_the_columns_that_are_judged(
+    rows, write, window, reference, spec_with
+):
+    made = write(rows(seed=1))
+    for ignored, judged in (("", 5), ("ignore: [a, b], ", 3)):
+        spec = spec_with(alpha=f"{ignored}alpha")
+        profile = profile_window(made, None, spec, reference)
+        found = _by_column(check_drift(profile, reference, spec, window, "v1"))
+        # What these rows could have shown at the level of one column among these.
+        threshold = Threshold(effect=0.1, level=0.01 / judged)
+        alone = judge_column(reference.columns["c"], profile.columns["c"], threshold)
+        assert found["c"].minimum_effect == alone.minimum_effect
+
+
+def test_a_column_that_would_drift_alone_may_not_among_three(rows, write, window, spec_with):
+    spec = spec_with(**{"effect: 0.1": "effect: 0.001"})
+    before = rows(1000, c=["k"] * 500 + ["l"] * 500)
+    reference = profile_file(write(before, "before.parquet"), ["a", "b"], ["c"])
+    profile = profile_window(
+        write(rows(1000, c=["k"] * 567 + ["l"] * 433)), None, spec, reference
+    )  # a and b are the same rows
+    finding = _by_column(check_drift(profile, reference, spec, window, "v1"))["c"]
+    assert 0.01 / 3 < finding.p_value < 0.01
+    assert finding.value > finding.threshold
+    assert finding.severity == "info"
+
+
+def test_the_champions_predictions_are_judged_alone(rows, write, log, spec, window, reference):
+    made = rows(seed=1)
+    logged = log(made, release=["v1"] * 2000 + ["v2"] * 2000)
+    pairs = logged["probability"].to_pylist()
+    logged["probability"] = pa.array([[0.05, 0.95]] * 2000 + pairs[2000:], pa.list_(pa.float64()))
+    paths = write(made), write(logged, "log.parquet")
+
+    def verdict(release):
+        profile = profile_window(*paths, spec, reference, release)
+        found = check_drift(profile, reference, spec, window, "v2")
+        return profile.columns["prediction"].rows, found.facts["drifted"]
+
+    assert verdict("v2") == (2000, [])
+    assert verdict("v1") == (2000, ["prediction"])
+    assert verdict(None) == (4000, ["prediction"])
+
+
+def test_rows_without_a_prediction_or_label_say_nothing_about_either(spec, window, reference):
+    draw = np.random.default_rng(11)
+    values, none = draw.beta(1, 4, 4000), draw.random(4000) < 0.5
+    columns = {
+        "prediction": pa.array(values, mask=none),
+        "label": pa.array((draw.random(4000) < 0.2).astype("int64"), mask=none),
+        "c": pa.array(draw.choice(["north", "south", "east"], 4000, p=[0.5, 0.3, 0.2]), mask=none),
+    }
+    profile = profile_arrays(columns, reference)
+    assert [column.missing for column in profile.columns.values()] == [none.sum()] * 3
+    verdict = check_drift(profile, reference, spec, window, "v1")
+    assert verdict.facts["drifted"] == ["c"]

@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from components.drift.distances import chi_square_p
 from components.drift.profile import profile_arrays
-from components.drift.rule import Evidence, Threshold, judge
+from components.drift.rule import Evidence, Threshold, judge, unseen_excess
 
 # One of twenty columns, with one false alarm in a hundred windows.
 THRESHOLD = Threshold(effect=0.05, level=0.01 / 20)
@@ -149,3 +150,46 @@ def test_columns_of_two_kinds_cannot_be_compared():
     a = profile_arrays({"x": pa.array([1.0])}).columns["x"]
     b = profile_arrays({"x": pa.array(["a"])}).columns["x"]
     assert judge(a, b, THRESHOLD).answer == "underpowered"
+
+
+def test_a_large_index_that_chance_explains_is_no_drift():
+    reference = np.repeat([0.0, 1.0], [60, 60])
+    current = np.repeat([0.0, 1.0], [36, 64])
+    evidence = _judge(reference, current, Threshold(effect=0.05, level=0.001))
+    assert evidence.psi >= 0.05
+    assert evidence.p_value > 0.001
+    assert evidence.answer != "drift"
+    assert _judge(reference, current, Threshold(effect=0.05, level=0.05)).answer == "drift"
+
+
+@pytest.mark.parametrize("kind", ["normal", "5 categories", "200 categories"])
+def test_where_any_effect_matters_the_test_alone_keeps_the_level(kind):
+    draw = np.random.default_rng(20240613)
+    make, threshold = CLEAN[kind], Threshold(effect=0.002, level=0.01)
+    found = [_judge(make(draw, 400), make(draw, 400), threshold) for _ in range(400)]
+    # Chance alone exceeds such an effect all the time.
+    assert sum(evidence.psi >= threshold.effect for evidence in found) > 100
+    # Of 400 columns at 0.01 each more than twelve alarm once in 700 times.
+    assert sum(evidence.answer == "drift" for evidence in found) <= 12
+
+
+def test_a_category_column_pays_for_two_tests_and_a_number_for_one():
+    before, after = np.repeat([0, 1, 2], [300, 300, 300]), np.repeat([0, 1, 2], [330, 300, 270])
+    numbers = _judge(before.astype(float), after.astype(float))
+    names = _judge(before.astype(str), after.astype(str))
+    for evidence, tests in ((numbers, 1), (names, 2)):
+        alone = chi_square_p(evidence.cells.reference, evidence.cells.current)
+        assert alone < 0.5
+        assert evidence.p_value == pytest.approx(tests * alone)
+
+
+def test_the_mass_of_unseen_categories_is_an_estimate_too():
+    """A small reference: its own share of categories seen once is uncertain by a tenth and more."""
+    draw = np.random.default_rng(20240615)
+    alarms = 0
+    for _ in range(200):
+        before = profile_arrays({"x": pa.array(_zipf(draw, 300, 2000))})
+        after = profile_arrays({"x": pa.array(_zipf(draw, 20_000, 2000))}, before)
+        alarms += unseen_excess(before.columns["x"], after.columns["x"], 0.01)[0] is not None
+    # The bound is that of 99 of 100 samples: more than eight are one in 1,000.
+    assert alarms <= 8
