@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from components.core.errors import DriftlineError, UsageError
+from components.core.errors import DriftlineError, SpecError, UsageError
 from pipelines.console import Console
 from pipelines.settings import Settings
 
@@ -74,6 +75,7 @@ def run(
 
     Example: driftline run training --window 2013-01..2013-04
     """
+    from components.alerting.send import unknown
     from components.core.window import Window, parse_time
     from components.spec.load import load_spec
     from pipelines.compile import PIPELINES
@@ -93,9 +95,16 @@ def run(
         as_of=as_of,
         name=name or new_name(pipeline),
     )
+    for address in unknown(request.spec.alerts.to):
+        raise SpecError(f"alerts.to names {address!r}, which apprise does not know")
     console = Console(quiet=as_json)
-    with console.task(f"{pipeline} {request.window}") as update:
-        result = run_here(request, lambda task, state: update(task) if state == "begin" else None)
+    try:
+        with console.task(f"{pipeline} {request.window}") as update:
+            result = run_here(request, lambda task, state: _begun(update, task, state))
+    except DriftlineError as error:
+        if as_json:
+            console.say(json.dumps({"run": request.name, "error": str(error)}, indent=2))
+        raise
     if as_json:
         console.say(json.dumps(result.document(), indent=2))
         return
@@ -103,6 +112,11 @@ def run(
         if entry.step != "notify":
             console.say(f"{entry.step:<23}  {entry.status:<7} {entry.headline}")
     console.say(result.line)
+
+
+def _begun(update: Callable[[str], None], task: str, state: str) -> None:
+    if state == "begin":
+        update(task)
 
 
 @app.command("compile")

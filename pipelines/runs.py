@@ -84,9 +84,12 @@ class RunResult:
 
     def document(self) -> dict[str, Any]:
         """The result for machines."""
+        decided, deployed = self.said("decide"), self.said("deploy")
         return {
             "run": self.name,
             "summary": self.line,
+            "decision": decided.status if decided else None,
+            "deployed": deployed.headline if deployed else None,
             "steps": [entry.model_dump(exclude={"run"}) for entry in self.entries],
         }
 

@@ -13,6 +13,11 @@ if driftline_installed; then
 fi
 python="$1"
 bin="$driftline_venv/bin"
+trap 'printf "\ndriftline: interrupted; the next start installs anew\n" >&2; exit 130' INT TERM
+progress=(--quiet)
+if [ -t 2 ]; then
+    progress=() # somebody looks on: uv shows what it fetches
+fi
 printf 'driftline: installing into %s (once, a minute or two) ...\n' "$driftline_venv" >&2
 if [ -e "$driftline_venv" ] && [ ! -e "$driftline_venv/pyvenv.cfg" ] &&
     [ -n "$(ls -A "$driftline_venv" 2>/dev/null || echo file)" ]; then
@@ -25,7 +30,7 @@ rm -rf "$driftline_venv"
 "$bin/python" -m pip install --quiet --disable-pip-version-check \
     --no-deps --require-hashes -r <(driftline_pin uv) ||
     driftline_fail "pip could not install uv from requirements.lock; is the package index reachable?"
-"$bin/uv" pip install --quiet --python "$bin/python" \
+"$bin/uv" pip install ${progress[@]+"${progress[@]}"} --python "$bin/python" \
     --compile-bytecode --no-deps --require-hashes -r "$driftline_root/requirements.lock" ||
     driftline_fail "installing requirements.lock failed; the lines above say why"
 "$bin/uv" pip install --quiet --python "$bin/python" \

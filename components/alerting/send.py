@@ -10,6 +10,18 @@ from components.alerting.message import Message
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+def unknown(addresses: Sequence[str]) -> list[str]:
+    """Those addresses that apprise cannot have meant; with variables in them any may be right.
+
+    >>> unknown(["json://127.0.0.1:8080", "${CHAT}", "nonsense"])
+    ['nonsense']
+    """
+    from apprise import Apprise
+
+    fixed = [address for address in addresses if not _VARIABLE.search(address)]
+    return [address for address in fixed if not Apprise().add(address)]
+
+
 def send(message: Message, addresses: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Send one message to every address.
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from components.core.errors import DriftlineError
+from components.core.errors import DriftlineError, StoreError
 from components.core.storage import Store
 from components.core.verdict import Document
 
@@ -84,13 +84,18 @@ class Journal:
         name = f"{self._folder}/{step}.json"
         if not self._store.exists(name):
             return None
-        return Entry.model_validate_json(self._store.read(name))
+        return self._parse(name)
 
     def entries(self) -> list[Entry]:
         """All entries, in the order in which they were last written."""
         names = [name for name in self._store.names(self._folder) if name.endswith(".json")]
-        found = [Entry.model_validate_json(self._store.read(name)) for name in names]
-        return sorted(found, key=lambda entry: entry.at)
+        return sorted((self._parse(name) for name in names), key=lambda entry: entry.at)
+
+    def _parse(self, name: str) -> Entry:
+        try:
+            return Entry.model_validate_json(self._store.read(name))
+        except ValueError:
+            raise StoreError(f"{self._store.url(name)} is damaged; delete it") from None
 
 
 @contextmanager

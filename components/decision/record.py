@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
+from components.core.errors import StoreError
 from components.core.journal import Journal
 from components.core.storage import Store
 from components.core.verdict import Document, Verdict
@@ -14,6 +16,9 @@ from components.spec.model import Spec
 
 # A retraining that failed is tried again by the next run that asks, but not for ever.
 ATTEMPTS = 3
+
+
+Record = TypeVar("Record", bound=Document)
 
 
 class Decision(Document):
@@ -68,7 +73,7 @@ def decide(
         decision = _create(store, spec, verdicts, window, run, at, name, attempt)
         if decision is not None:
             return decision
-        found = Decision.model_validate_json(store.read(name))
+        found = _parse(store, name, Decision)
         if found.run == run:
             return found
         ended = _unfinished(store, spec, found, at)
@@ -77,6 +82,9 @@ def decide(
     else:
         ended = f"{ATTEMPTS} attempts were made"
     reason = f"decided already by run {found.run}: {found.action}, {found.headline}"
+    advice = advise(verdicts, spec.policy, window, [])
+    if advice.action != found.action:
+        reason += f"; the verdicts say {advice.action} now: {advice.reasons[0]}"
     return found.model_copy(
         update={
             "action": "none",
@@ -118,7 +126,7 @@ def _create(
     )
     if store.create(name, decision.model_dump_json(indent=2).encode()):
         return decision
-    winner = Decision.model_validate_json(store.read(name))
+    winner = _parse(store, name, Decision)
     if slot is not None and winner.action != "retrain":
         store.delete(slot)
     return None
@@ -151,9 +159,21 @@ def _advise(
 def _ledger(store: Store, model: str) -> dict[int, Retraining]:
     entries = {}
     for name in store.names(f"{model}/retrainings"):
-        number = int(name.rsplit("/", 1)[-1].removesuffix(".json"))
-        entries[number] = Retraining.model_validate_json(store.read(name))
+        stem = name.rsplit("/", 1)[-1].removesuffix(".json")
+        if not stem.isdigit():
+            continue
+        number = int(stem)
+        entries[number] = _parse(store, name, Retraining)
     return entries
+
+
+def _parse(store: Store, name: str, kind: type[Record]) -> Record:
+    try:
+        return kind.model_validate_json(store.read(name))
+    except ValueError:
+        raise StoreError(
+            f"{store.url(name)} is damaged; restore it from a backup, or delete it to decide anew"
+        ) from None
 
 
 def _unfinished(store: Store, spec: Spec, decision: Decision, now: datetime) -> str | None:

@@ -65,9 +65,12 @@ class LocalTarget:
         if self._manifest_sha256(deployment.version) != deployment.manifest_sha256:
             raise ReleaseError(
                 f"release {deployment.version} of {self._model} is refused: its manifest is not "
-                "the one that was deployed; restore it or run 'driftline releases rollback'"
+                f"the one that was deployed; {self._way_out()}"
             )
-        return self.releases.open(deployment.version)
+        try:
+            return self.releases.open(deployment.version)
+        except ReleaseError as error:
+            raise ReleaseError(f"{error}; {self._way_out()}") from None
 
     def require_champion(self) -> Release:
         """The champion, where a step makes no sense without one.
@@ -134,6 +137,11 @@ class LocalTarget:
             raise ReleaseError(f"release {target} of {self._model} is deployed already")
         self.releases.open(target)  # a damaged release is refused before it serves
         return self._append(state, seen, target, "rollback", run, reason)
+
+    def _way_out(self) -> str:
+        if _replaced(self.history()) is not None:
+            return "restore it, or go back with 'driftline releases rollback'"
+        return f"restore it, or move {self._store.url(self._name)} away and train again"
 
     def _append(
         self,

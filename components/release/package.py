@@ -200,5 +200,5 @@ def load_release(folder: Path) -> Release:
 def _refusal(manifest: Manifest, problem: str) -> str:
     return (
         f"release {manifest.version} of {manifest.model} is refused: {problem}; "
-        "roll back or package it again"
+        "it is not the release that was packaged"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -83,7 +84,20 @@ def _explain(error: Any, root: yaml.Node | None, name: str) -> str:
     if error["type"] == "missing":
         return f"{line}: {where!r} is missing"
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] in ("literal_error", "union_tag_invalid"):
+        return f"{line}: {where}: {_choice(error)}"
+    if error["type"] == "string_pattern_mismatch":
+        message = "use lower-case letters, digits and '-', and begin with a letter"
     return f"{line}: {where}: {message}" if where else f"{line}: {message}"
+
+
+def _choice(error: Any) -> str:
+    context = error["ctx"]
+    valid = re.findall(r"'([^']+)'", context.get("expected") or context["expected_tags"])
+    given = context.get("tag", error["input"])
+    close = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{given!r} is not one of {', '.join(valid)}{hint}"
 
 
 def _is_tag(part: Any, root: yaml.Node | None, location: Sequence[Any]) -> bool:

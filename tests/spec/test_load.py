@@ -54,7 +54,7 @@ def test_equal_specs_travel_as_equal_text():
         ),
         ("  path:", "  pth:", "houses.yaml:5: unknown key 'source.pth'; did you mean 'path'?"),
         ("  class:", "  klass:", "houses.yaml:12: unknown key 'estimator.klass'; did you mean 'cl"),
-        ("metric: mae", "metric: auc", "houses.yaml:13: metric: Input should be"),
+        ("metric: mae", "metric: auc", "houses.yaml:13: metric: 'auc' is not one of roc_auc"),
         ("metric: mae", "metric: roc_auc", "does not fit task 'regression'; choose one of mae"),
         ("task: regression", "task: ranking", "houses.yaml:2: task:"),
         ("kind: files", "kind: excel", "houses.yaml:3: source:"),
