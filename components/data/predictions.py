@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,11 @@ _SUFFIX = ".parquet"
 # Enough to hide an object store's latency. Decoding has one thread: on small parts more of them
 # would only wait for one another.
 _READERS = 16
+# As long as the parts are no more than that, they are decoded once; the others wait on disk.
+_HELD_BYTES = 64 * 2**20
+_GROUP_ROWS = 65_536
+_INDEX = pa.schema([("row_id", pa.string()), ("served_at", TIME), ("release", pa.string())])
+_INDEX_COLUMNS = (*_INDEX.names, "event_time", "prediction")
 
 
 class LogReport(Document):
@@ -113,24 +120,21 @@ def read_predictions(store: Store, spec: Spec, window: Window, destination: Path
         StoreError: when the store cannot be read.
     """
     names = _parts(store, spec.model, window)
-    with ThreadPoolExecutor(_READERS) as pool:
-        contents = pool.map(store.read, names)
-        tables = [
-            _decode(content, store.url(name), window)
-            for name, content in zip(names, contents, strict=True)
-        ]
-    schema = log_schema(spec.columns, _prediction_type(spec, tables))
-    table = pa.concat_tables([schema.empty_table(), *(_conform(part, schema) for part in tables)])
-    kept = _latest(table)
-    counts = kept.column("release").value_counts().to_pylist()
-    report = LogReport(
-        window=str(window),
-        rows=kept.num_rows,
-        duplicates=table.num_rows - kept.num_rows,
-        releases={count["values"]: count["counts"] for count in counts},
-        parts=len(names),
-    )
-    _write(kept.replace_schema_metadata({_METADATA: report.model_dump_json()}), destination)
+    with tempfile.TemporaryDirectory() as scratch:
+        parts, index = _look(store, names, window, Path(scratch))
+        schema = log_schema(spec.columns, _prediction_type(spec, parts))
+        kept = _latest(index)
+        counts = index.column("release").filter(kept).value_counts().to_pylist()
+        rows = int(np.count_nonzero(kept.to_numpy(zero_copy_only=False)))
+        report = LogReport(
+            window=str(window),
+            rows=rows,
+            duplicates=index.num_rows - rows,
+            releases={count["values"]: count["counts"] for count in counts},
+            parts=len(names),
+        )
+        tables = _in_order(parts, kept, window, schema)
+        _write(tables, schema.with_metadata({_METADATA: report.model_dump_json()}), destination)
     return report
 
 
@@ -172,9 +176,76 @@ def _parts(store: Store, model: str, window: Window) -> list[str]:
         ]
 
 
-def _decode(content: bytes, url: str, window: Window) -> pa.Table:
+@dataclass(frozen=True)
+class _Part:
+    """One part's rows in the window: how many, from when to when, and where they are.
+
+    `offset` is the place of the first among the rows of all parts. `held` is the decoded table
+    while there is room for it, else the file that waits on this machine's disk.
+    """
+
+    url: str
+    offset: int
+    rows: int
+    first: int
+    last: int
+    prediction: pa.DataType
+    held: pa.Table | Path
+
+    def table(self, window: Window) -> pa.Table:
+        """The rows, with the columns that the part has."""
+        if isinstance(self.held, pa.Table):
+            return self.held
+        return _decode(self.held.read_bytes(), self.url, window)
+
+
+def _look(
+    store: Store, names: Sequence[str], window: Window, scratch: Path
+) -> tuple[list[_Part], pa.Table]:
+    """Read every part once; what is kept of all rows at a time is only what tells them apart."""
+    parts: list[_Part] = []
+    known = [_INDEX.empty_table()]
+    offset, room = 0, _HELD_BYTES
+    with ThreadPoolExecutor(_READERS) as pool:
+        for name, content in zip(names, _ahead(pool, store.read, names), strict=True):
+            url = store.url(name)
+            table = _decode(content, url, window, None if room > 0 else _INDEX_COLUMNS)
+            if not table.num_rows:
+                continue
+            held: pa.Table | Path = table
+            if room > 0:
+                room -= table.nbytes
+            else:
+                held = scratch / f"{len(parts)}{_SUFFIX}"
+                held.write_bytes(content)
+            times = pc.min_max(table.column("event_time").cast(TIME).cast(pa.int64())).as_py()
+            kind = table.schema.field("prediction").type
+            part = _Part(url, offset, table.num_rows, times["min"], times["max"], kind, held)
+            parts.append(part)
+            known.append(_conform(table.select(_INDEX.names), _INDEX))
+            offset += part.rows
+    return parts, pa.concat_tables(known)
+
+
+def _ahead(pool: Executor, work: Callable[[str], bytes], names: Sequence[str]) -> Iterator[bytes]:
+    """Results in order, with no more of them under way or waiting than there are readers."""
+    waiting: deque[Future[bytes]] = deque()
+    for name in names:
+        if len(waiting) == _READERS:
+            yield waiting.popleft().result()
+        waiting.append(pool.submit(work, name))
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _decode(
+    content: bytes, url: str, window: Window, columns: Sequence[str] | None = None
+) -> pa.Table:
     try:
-        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        file = pq.ParquetFile(pa.BufferReader(content))
+        table = file.read(columns=columns, use_threads=False)
+        for name in _INDEX_COLUMNS:
+            table.schema.field(name)
         times = table.column("event_time").cast(TIME)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, OSError) as error:
         reason = str(error).partition("\n")[0]
@@ -182,14 +253,43 @@ def _decode(content: bytes, url: str, window: Window) -> pa.Table:
             f"{url} is no part of a prediction log ({reason}); move it out of the log's folder"
         ) from error
     start, end = pa.scalar(window.start, TIME), pa.scalar(window.end, TIME)
-    inside = pc.and_(pc.greater_equal(times, start), pc.less(times, end))
+    inside = pc.and_(pc.greater_equal(times, start), pc.less(times, end)).fill_null(False)
     return table if pc.all(inside).as_py() else table.filter(inside)
 
 
-def _prediction_type(spec: Spec, tables: Iterable[pa.Table]) -> pa.DataType:
+def _in_order(
+    parts: Iterable[_Part], kept: pa.BooleanArray, window: Window, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """The kept rows by event time, then id, a few at a time.
+
+    Parts of different hours do not overlap, so that only those of one hour are sorted together;
+    parts that do overlap, whatever their folders say, are taken together as well.
+    """
+    group: list[_Part] = []
+    last = 0
+
+    def merged() -> pa.Table:
+        tables = []
+        for part in sorted(group, key=lambda part: part.offset):
+            table, wanted = part.table(window), kept.slice(part.offset, part.rows)
+            tables.append(table if wanted.false_count == 0 else table.filter(wanted))
+        conformed = pa.concat_tables([_conform(table, schema) for table in tables])
+        return _sorted(conformed, ["event_time", "row_id"])
+
+    for part in sorted(parts, key=lambda part: part.first):
+        if group and part.first > last:
+            yield merged()
+            group = []
+        last = max(last, part.last) if group else part.last
+        group.append(part)
+    if group:
+        yield merged()
+
+
+def _prediction_type(spec: Spec, parts: Iterable[_Part]) -> pa.DataType:
     if spec.task == "regression":
         return pa.float64()
-    found = {table.schema.field("prediction").type for table in tables if table.num_rows}
+    found = {part.prediction for part in parts}
     if len(found) > 1:  # the target changed its type between two releases
         return pa.string()
     return found.pop() if found else pa.null()
@@ -224,31 +324,52 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _latest(table: pa.Table) -> pa.Table:
-    """Each row id once, the one served last, in the order of event time."""
-    count = table.num_rows
-    if pc.count_distinct(table.column("row_id")).as_py() < count:
+def _latest(index: pa.Table) -> pa.BooleanArray:
+    """Which rows to keep: of each row id the one served last."""
+    count = index.num_rows
+    keep = np.ones(count, dtype=bool)
+    if pc.count_distinct(index.column("row_id")).as_py() < count:
         # Two rows served in the same microsecond are told apart by their place in the log.
-        table = table.append_column("place", pa.array(np.arange(count)))
-        table = _sorted(table, ["row_id", "served_at", "place"]).drop_columns(["place"])
-        ids = table.column("row_id")
-        last = pc.not_equal(ids.slice(0, count - 1), ids.slice(1))
-        table = table.filter(pa.chunked_array([*last.chunks, pa.array([True])]))
-    return _sorted(table, ["event_time", "row_id"])
+        index = index.append_column("place", pa.array(np.arange(count)))
+        order = _order(index, ["row_id", "served_at", "place"])
+        ids = index.column("row_id").take(order)
+        last = pc.not_equal(ids.slice(0, count - 1), ids.slice(1)).fill_null(True)
+        keep[order.to_numpy()] = np.append(last.to_numpy(), True)
+    return pa.array(keep)
 
 
 def _sorted(table: pa.Table, names: Sequence[str]) -> pa.Table:
-    return table.take(pc.sort_indices(table, [(name, "ascending") for name in names]))
+    return table.take(_order(table, names))
 
 
-def _write(table: pa.Table, destination: Path) -> None:
+def _order(table: pa.Table, names: Sequence[str]) -> pa.Array:
+    return pc.sort_indices(table, [(name, "ascending") for name in names])
+
+
+def _write(tables: Iterable[pa.Table], schema: pa.Schema, destination: Path) -> None:
     destination.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=destination.parent)
     os.close(handle)
     try:
-        pq.write_table(table, temporary, compression="zstd")
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for table in _gathered(tables):
+                writer.write_table(table.replace_schema_metadata(schema.metadata))
         os.chmod(temporary, 0o644)
         os.replace(temporary, destination)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Tables of some size, since each becomes a row group, and small ones read slowly."""
+    waiting: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        waiting.append(table)
+        rows += table.num_rows
+        if rows >= _GROUP_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from components.core.errors import DataError
 from components.core.storage import Store
 from components.core.window import Window
+from components.data import predictions
 from components.data.predictions import (
     TIME,
     log_partition,
@@ -140,6 +141,52 @@ def test_of_answers_in_the_same_microsecond_the_last_in_the_log_counts(store, tm
     write_part(store, [row("r", prediction=0), row("r", prediction=1)], "b")
 
     assert read(store, tmp_path)[1].column("prediction").to_pylist() == [1]
+
+
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_a_log_larger_than_memory_should_hold_is_read_all_the_same(
+    store, tmp_path, monkeypatch, overlapping
+):
+    stray = timedelta(minutes=90 if overlapping else 1)
+    for hour in range(40):
+        start = NOON + timedelta(hours=hour)
+        rows = [row(f"r{hour}-{n}", start + n * stray, a=float(n)) for n in (2, 0, 1)]
+        rows += [
+            row(f"again{hour % 7}", start, served_at=start),
+            row(f"r{hour}-0", NOON if overlapping else start),
+        ]
+        write_part(store, rows, f"p{hour}")
+    report, table = read(store, tmp_path)
+    held = predictions._HELD_BYTES
+
+    monkeypatch.setattr(predictions, "_HELD_BYTES", 0)
+    monkeypatch.setattr(predictions, "_GROUP_ROWS", 10)
+    monkeypatch.setattr(predictions, "_READERS", 3)
+    again, same = read(store, tmp_path)
+
+    assert held > 0
+    assert (again, same.equals(table)) == (report, True)
+    assert (report.rows, report.duplicates, report.parts) == (3 * 40 + 7, 33 + 40, 40)
+    rows = table.select(["event_time", "row_id"]).to_pylist()
+    assert rows == sorted(rows, key=lambda one: (one["event_time"], one["row_id"]))
+    file = pq.ParquetFile(tmp_path / "out" / "predictions.parquet")
+    assert (file.num_row_groups > 1) is not overlapping
+
+
+def test_a_part_that_waits_on_disk_and_is_damaged_is_named(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "_HELD_BYTES", 0)
+    write_part(store, [row(f"r{n}", a=float(n)) for n in range(1000)], "p")
+    name = f"{log_partition('m', NOON)}/p.parquet"
+    content = bytearray(store.read(name))
+    column = pq.ParquetFile(pa.BufferReader(bytes(content))).metadata.row_group(0).column(7)
+    assert column.path_in_schema == "feature.a"
+    start = column.dictionary_page_offset
+    content[start : start + 30] = b"\xff" * 30
+    store.write(name, bytes(content))
+
+    with pytest.raises(DataError, match=r"hour=12/p\.parquet is no part of a prediction log"):
+        read(store, tmp_path)
+    assert not any((tmp_path / "out").glob("*"))
 
 
 @settings(max_examples=40, deadline=None)
