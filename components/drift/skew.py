@@ -219,7 +219,7 @@ def _nothing_logged(window: Window, champion: str, matched: Matched) -> Verdict:
             f"none of the {others:,} predictions logged in {window} is of {champion}, so serving "
             "cannot be compared"
         )
-    finding = Finding(column="", statistic="rows", severity="info", message=message, count=0)
+    finding = Finding(column="", statistic="rows", severity="warn", message=message, count=0)
     return Verdict.of(
         "skew",
         str(window),

@@ -167,14 +167,14 @@ def test_what_other_releases_answered_is_left_out_and_counted(skew, rows, log):
 def test_a_log_of_other_releases_alone_has_nothing_to_compare(skew, rows, log):
     made = rows(50)
     verdict = skew(made, log(made, release=["v0"] * 50, **{"feature.a": made["a"] + 9}))
-    assert verdict.status == "ok"
+    assert verdict.status == "warn"
     assert (
         "none of the 50 predictions logged in 2024-01-01..2024-02-01 is of v1" in verdict.headline
     )
     assert (verdict.facts["only_trained"], verdict.facts["other_releases"]) == (50, 50)
 
 
-def test_nothing_logged_is_ok_and_says_so(skew, rows, log):
+def test_nothing_logged_is_a_warning_and_not_a_pass(skew, rows, log):
     made = rows(5)
     nothing = pa.table(
         {name: values if isinstance(values, pa.Array) else pa.array(values)
@@ -182,8 +182,8 @@ def test_nothing_logged_is_ok_and_says_so(skew, rows, log):
     ).slice(0, 0)  # fmt: skip
     columns = {name: nothing.column(name).combine_chunks() for name in nothing.column_names}
     verdict = skew(made, columns)
-    assert verdict.status == "ok"
-    assert verdict.findings[0].severity == "info"
+    assert verdict.status == "warn"
+    assert verdict.findings[0].severity == "warn"
     assert "no predictions were logged in 2024-01-01..2024-02-01" in verdict.headline
 
 
