@@ -106,7 +106,6 @@ class Demo:
         performance = self._verdict(window, "performance")
         drifted = drift.facts.get("drifted", [])
         decided = said["decide"]
-        outcome = said.get("deploy") or said.get("evaluate")
         return Month(
             window=window,
             rows=said["ingest_monitoring"].headline.split(" ")[0],
@@ -116,9 +115,15 @@ class Demo:
             metric=_metric(performance),
             decision=decided.status,
             reason=decided.headline,
-            outcome=f"{outcome.step}: {outcome.headline}" if outcome else "",
+            outcome=_outcome(said),
             serving=said["deploy"].headline if "deploy" in said else drift.champion,
         )
+
+
+def _outcome(said: dict[str, Entry]) -> str:
+    if "deploy" in said:
+        return f"deployed: {said['evaluate'].headline}"
+    return f"challenger rejected: {said['evaluate'].headline}" if "evaluate" in said else ""
 
 
 def _metric(verdict: Verdict) -> str:
