@@ -17,7 +17,6 @@ from components.spec.model import Spec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH = 2000
 
 
 def replay_traffic(
@@ -43,10 +42,12 @@ def replay_traffic(
         DataError: when the source has no rows in the window.
         ServingError: when the server does not start or refuses rows.
     """
+    from components.serving.codec import MAX_HOURS
     from components.serving.outgoing import to_rows
     from components.serving.running import RunningServer
 
-    batch = min(BATCH, spec.serving.max_rows)
+    # No batch of that many rows can span more hours than one request may.
+    batch = min(MAX_HOURS, spec.serving.max_rows)
     prefixes = spec.estimator.allowed_prefixes
     running = RunningServer(release.folder, log_store=store, allowed_prefixes=prefixes)
     with ThreadPoolExecutor(1) as pool:
