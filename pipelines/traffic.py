@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-
 def replay_traffic(
     spec: Spec,
     store: Store,

@@ -1,10 +1,4 @@
-"""The prediction log: where it lies, what its columns are, and how a window of it is read.
-
-    <store>/<model>/predictions/date=YYYY-MM-DD/hour=HH/<part>.parquet
-
-Partitions are hours of the rows' event time in UTC, so a window is read from its own parts alone.
-Parts are immutable and appear atomically (`components.serving.log` writes them).
-"""
+"""Read a window of the prediction log: each row once, without holding all of it."""
 
 from __future__ import annotations
 
@@ -14,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +16,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from components.core.errors import DataError
 from components.core.storage import Store
-from components.core.verdict import Document
 from components.core.window import Window
-from components.spec.model import Columns, Spec
+from components.data.prediction_log import (
+    METADATA,
+    TIME,
+    LogReport,
+    log_partition,
+    log_prefix,
+    log_schema,
+)
+from components.spec.model import Spec
 
-FEATURE = "feature."
-TIME = pa.timestamp("us", tz="UTC")
-
-_METADATA = b"driftline"
 _SUFFIX = ".parquet"
 # Enough to hide an object store's latency. Decoding has one thread: on small parts more of them
 # would only wait for one another.
@@ -43,60 +39,6 @@ _HELD_BYTES = 64 * 2**20
 _GROUP_ROWS = 65_536
 _INDEX = pa.schema([("row_id", pa.string()), ("served_at", TIME), ("release", pa.string())])
 _INDEX_COLUMNS = (*_INDEX.names, "event_time", "prediction")
-
-
-class LogReport(Document):
-    """What the log holds of a window: rows after, and duplicates removed by, keeping one a row id.
-
-    `releases` counts the kept rows by the release that answered them; `parts` are the files read.
-    """
-
-    window: str
-    rows: int
-    duplicates: int
-    releases: dict[str, int]
-    parts: int = 0
-
-
-def log_prefix(model: str) -> str:
-    """The folder of a model's prediction log, below the store's address."""
-    return f"{model}/predictions"
-
-
-def log_partition(model: str, hour: datetime) -> str:
-    """The folder for the rows of one hour of event time.
-
-    >>> log_partition("flights", datetime(2013, 4, 1, 6, 59, tzinfo=UTC))
-    'flights/predictions/date=2013-04-01/hour=06'
-    """
-    hour = hour.astimezone(UTC)
-    return f"{log_prefix(model)}/date={hour.date().isoformat()}/hour={hour.hour:02d}"
-
-
-def log_schema(columns: Columns, prediction: pa.DataType) -> pa.Schema:
-    """The columns of the log and of a predictions window file.
-
-    Args:
-        columns: the spec's columns.
-        prediction: double for regression, else the type of the target's values.
-
-    >>> columns = Columns(id="i", time="t", target="y", numeric=["a"], categorical=["b"])
-    >>> log_schema(columns, pa.int64()).names[-3:]
-    ['probability', 'feature.a', 'feature.b']
-    """
-    return pa.schema(
-        [
-            ("row_id", pa.string()),
-            ("event_time", TIME),
-            ("served_at", TIME),
-            ("release", pa.string()),
-            ("request_id", pa.string()),
-            ("prediction", prediction),
-            ("probability", pa.list_(pa.float64())),
-            *((f"{FEATURE}{name}", pa.float64()) for name in columns.numeric),
-            *((f"{FEATURE}{name}", pa.string()) for name in columns.categorical),
-        ]
-    )
 
 
 def read_predictions(store: Store, spec: Spec, window: Window, destination: Path) -> LogReport:
@@ -134,25 +76,8 @@ def read_predictions(store: Store, spec: Spec, window: Window, destination: Path
             parts=len(names),
         )
         tables = _in_order(parts, kept, window, schema)
-        _write(tables, schema.with_metadata({_METADATA: report.model_dump_json()}), destination)
+        _write(tables, schema.with_metadata({METADATA: report.model_dump_json()}), destination)
     return report
-
-
-def read_log_report(path: str | Path) -> LogReport:
-    """The report in a predictions window file.
-
-    Raises:
-        DataError: when the file is not there, no Parquet, or was not written by this package.
-    """
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-        return LogReport.model_validate_json(metadata[_METADATA])
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
-    except (KeyError, ValidationError):
-        raise DataError(
-            f"{path} holds no report of the prediction log; write it with read_predictions"
-        ) from None
 
 
 def _parts(store: Store, model: str, window: Window) -> list[str]:

@@ -15,7 +15,7 @@ from components.core.errors import DataError
 from components.core.verdict import Finding, Severity, Verdict
 from components.core.window import Window
 from components.data.anomalies import percent
-from components.data.predictions import FEATURE
+from components.data.prediction_log import FEATURE
 from components.drift.causes import number_cause, text_cause
 from components.drift.describe import pair_text, sentence
 from components.drift.matching import Matched, match_rows, read_column, row_findings

@@ -13,14 +13,14 @@ from components.core.errors import DataError
 from components.core.storage import Store
 from components.core.window import Window
 from components.data import predictions
-from components.data.predictions import (
+from components.data.prediction_log import (
     TIME,
     log_partition,
     log_prefix,
     log_schema,
     read_log_report,
-    read_predictions,
 )
+from components.data.predictions import read_predictions
 from components.spec.load import parse_spec
 
 MARCH = Window.parse("2024-03")

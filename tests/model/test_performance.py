@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from components.core.window import Window
-from components.data.predictions import log_schema
+from components.data.prediction_log import log_schema
 from components.model.answers import champion_answers
 from components.model.bootstrap import difference_interval, interval, stretch_to
 from components.model.files import MODEL

@@ -9,7 +9,8 @@ import pytest
 from components.core.errors import StoreError
 from components.core.storage import Store
 from components.core.window import Window
-from components.data.predictions import log_schema, read_predictions
+from components.data.prediction_log import log_schema
+from components.data.predictions import read_predictions
 from components.serving.log import Counters, PredictionLog
 from components.serving.parts import Answered, Part, Partitioner
 
