@@ -10,10 +10,12 @@ from components.core.verdict import Finding, Verdict
 from components.core.window import Window
 from components.decision.record import ATTEMPTS, decide, retrainings
 from components.spec.load import load_spec
-from components.spec.model import Budget
+from components.spec.model import Budget, Policy
 from tests.core.test_storage import at_once
 
-FLIGHTS = load_spec(Path(__file__).parents[2] / "pipelines" / "specs" / "flights.yaml")
+FLIGHTS = load_spec(Path(__file__).parents[2] / "pipelines" / "specs" / "flights.yaml").model_copy(
+    update={"policy": Policy()}
+)
 APRIL, MAY = Window.parse("2013-04"), Window.parse("2013-05")
 
 
