@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,19 +132,17 @@ def _differences(
     if not facts.rows:
         yield f"{data_path} has no rows to ask for"
         return
-    with ThreadPoolExecutor(1) as pool:
-        own = pool.submit(_own_answers, release, spec, rows)  # while the server starts
-        with start(folder) as server, server.client() as client:
-            facts.seconds_to_ready = server.seconds_to_ready
-            yield from _check_identity(client, release)
-            expected, classes = own.result()
-            batch = min(_BATCH, spec.serving.max_rows)
-            for ask in (_ask_rows, _ask_tensors):
-                got = _joined(
-                    ask(client, rows.slice(first, batch), spec, classes)
-                    for first in range(0, rows.num_rows, batch)
-                )
-                yield from _compare(_ROWS if ask is _ask_rows else _TENSORS, expected, got)
+    expected, classes = _own_answers(release, spec, rows)
+    with start(folder) as server, server.client() as client:
+        facts.seconds_to_ready = server.seconds_to_ready
+        yield from _check_identity(client, release)
+        batch = min(_BATCH, spec.serving.max_rows)
+        for ask in (_ask_rows, _ask_tensors):
+            got = _joined(
+                ask(client, rows.slice(first, batch), spec, classes)
+                for first in range(0, rows.num_rows, batch)
+            )
+            yield from _compare(_ROWS if ask is _ask_rows else _TENSORS, expected, got)
 
 
 def _own_answers(release: Release, spec: Spec, rows: pa.Table) -> tuple[_Answers, list[Label]]:
