@@ -56,7 +56,11 @@ class Store:
             StoreError: when the store cannot be reached.
         """
         with self._reaching(name, "read"):
-            return bool(self._fs.exists(self.path(name))) or self._is_absent(name)
+            try:
+                self._fs.info(self.path(name))  # exists() takes even a Ctrl-C for "no"
+            except FileNotFoundError:
+                return self._is_absent(name)
+            return True
 
     def read(self, name: str) -> bytes:
         """The object's bytes.
