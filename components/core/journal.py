@@ -68,7 +68,7 @@ class Journal:
         except DriftlineError as error:
             say("failed", str(error))
             raise
-        except Exception as error:
+        except Exception as error:  # raised again; the journal only says why
             say("failed", f"{type(error).__name__}: {error}")
             raise
         except BaseException:  # Ctrl-C, or a signal that ends the process

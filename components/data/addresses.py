@@ -112,7 +112,7 @@ class Address:
             yield
         except DriftlineError:
             raise
-        except Exception as error:
+        except Exception as error:  # clients share no ancestor; others are raised again
             if not _is_reading_error(error):
                 raise
             raise DataError(f"{where} {_explained(_root(error))}") from error

@@ -115,7 +115,7 @@ def _make(kind: type[Any], parameters: dict[str, Any], spec: Spec) -> Any:
         given.setdefault("random_state", spec.training.seed)
     try:
         return kind(**given)
-    except Exception as error:
+    except Exception as error:  # whatever a constructor of any package raises
         raise ModelError(
             f"estimator.parameters: {kind.__name__} refuses them: {_line(error)}; "
             "correct them in the spec"

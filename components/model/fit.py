@@ -42,7 +42,7 @@ def fit_model(spec: Spec, features: pd.DataFrame, labels: Array) -> tuple[Fitted
         pipeline = build_pipeline(spec, frame)
         try:
             pipeline.fit(frame, target)
-        except Exception as error:
+        except Exception as error:  # whatever an estimator of any package raises
             raise explain_fit_failure(spec, error) from error
     _answer_in_one_thread(pipeline)
     remarks = list(dict.fromkeys(" ".join(str(w.message).split()) for w in raised))

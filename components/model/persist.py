@@ -72,7 +72,7 @@ def save_model(
             f"estimator.class: {name} cannot be saved safely: {error}, which is not on the list of "
             "allowed types; choose another estimator or other parameters"
         ) from error
-    except Exception as error:
+    except Exception as error:  # skops names no common error
         raise ModelError(
             f"estimator.class: {name} cannot be saved: {_line(error)}; "
             "choose another estimator or other parameters"
@@ -122,7 +122,7 @@ def load_model(
             f"{path} is refused: it was written by scikit-learn {error.original_sklearn_version}, "
             f"this is {error.current_sklearn_version}; train the model again"
         ) from error
-    except Exception as error:
+    except Exception as error:  # a foreign file may fail anywhere; all of it is a refusal
         raise ReleaseError(
             f"{path} is refused: it is no model file of driftline ({_line(error)}); {_REMEDY}"
         ) from error

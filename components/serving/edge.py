@@ -60,7 +60,7 @@ class Edge:
 
         try:
             await self._app(scope, receive, send_marked)
-        except Exception:
+        except Exception:  # logged, and answered as a 500
             _logger.exception("request %s failed", state["request_id"])
             if started:  # half an answer is out: only ending the connection tells the client
                 raise
