@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Severity = Literal["info", "warn", "drift", "blocked"]
 Status = Literal["ok", "warn", "drift", "blocked"]
+Answer = Literal["drift", "no drift", "underpowered"]
 
 _RANK: dict[Severity, int] = {"info": 0, "warn": 1, "drift": 2, "blocked": 3}
 _STATUS: dict[Severity, Status] = {
@@ -29,13 +30,15 @@ class Finding(Document):
 
     `value` is measured in the statistic's own unit, and `threshold` is what it was held against;
     `interval` is the value's confidence interval, and `minimum_effect` the smallest value that
-    this number of rows could have told from chance.
+    this number of rows could have told from chance. `answer` is what a test said; a finding that
+    is no test's has none.
     """
 
     column: str
     statistic: str
     severity: Severity
     message: str
+    answer: Answer | None = None
     value: float | None = None
     threshold: float | None = None
     interval: tuple[float, float] | None = None
@@ -46,17 +49,21 @@ class Finding(Document):
 
 
 class Verdict(Document):
-    """A check's findings, worst first, with the status that follows from them.
+    """A check's findings, worst first, with the status and the answer that follow from them.
+
+    The answer is `drift` where a finding is that severe or worse, `underpowered` where a test had
+    too few rows to say, and `no drift` otherwise.
 
     >>> noise = Finding(column="a", statistic="psi", severity="info", message="a did not drift")
     >>> alarm = Finding(column="b", statistic="psi", severity="drift", message="b drifted")
     >>> verdict = Verdict.of("drift", "2013-04-01..2013-05-01", "v1", [noise, alarm])
-    >>> verdict.status, verdict.headline
-    ('drift', 'b drifted')
+    >>> verdict.status, verdict.answer, verdict.headline
+    ('drift', 'drift', 'b drifted')
     """
 
     check: Literal["schema", "drift", "skew", "performance"]
     status: Status
+    answer: Answer
     window: str
     champion: str
     headline: str
@@ -90,6 +97,7 @@ class Verdict(Document):
         return cls(
             check=check,
             status=_STATUS[worst],
+            answer=_answer(findings),
             window=window,
             champion=champion,
             headline=headline,
@@ -100,3 +108,11 @@ class Verdict(Document):
     def at_least(self, severity: Severity) -> list[Finding]:
         """The findings of that severity or worse."""
         return [finding for finding in self.findings if _RANK[finding.severity] >= _RANK[severity]]
+
+
+def _answer(findings: list[Finding]) -> Answer:
+    if any(_RANK[finding.severity] >= _RANK["drift"] for finding in findings):
+        return "drift"
+    if any(finding.answer == "underpowered" for finding in findings):
+        return "underpowered"
+    return "no drift"

@@ -1,1 +1,1 @@
-"""Sources, windows of rows, the schema, and the reader of the prediction log."""
+"""Sources, windows of rows, and the reader of the prediction log."""

@@ -172,6 +172,7 @@ def _finding(
         column=name,
         statistic="psi",
         severity="drift" if drifted and not ignored else "info",
+        answer="no drift" if ignored else evidence.answer,
         message=f"{message}; ignored, as checks.drift.ignore asks" if ignored else message,
         value=evidence.psi,
         threshold=threshold.effect,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from components.data.anomalies import percent
+from components.core.words import percent
 from components.drift.columns import CategoryProfile, NumericProfile
 from components.drift.rule import Evidence, Threshold
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from components.core.errors import DataError
 from components.core.verdict import Finding
-from components.data.anomalies import percent
+from components.core.words import percent
 from components.drift.values import as_strings
 from components.spec.model import Spec
 

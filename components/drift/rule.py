@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy.special import bdtrc
 
+from components.core.verdict import Answer
 from components.drift import distances
 from components.drift.cells import LEAST_EXPECTED, Cells, category_cells, numeric_cells
 from components.drift.columns import CategoryProfile, NumericProfile
 from components.drift.distances import Counts
-
-Answer = Literal["drift", "no drift", "underpowered"]
 
 # The chance with which the smallest detectable effect is detected.
 POWER = 0.8

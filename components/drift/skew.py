@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from components.core.errors import DataError
 from components.core.verdict import Finding, Severity, Verdict
 from components.core.window import Window
-from components.data.anomalies import percent
+from components.core.words import percent
 from components.data.prediction_log import FEATURE
 from components.drift.causes import number_cause, text_cause
 from components.drift.describe import pair_text, sentence

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from components.core.errors import DataError, ModelError
 from components.core.window import Window
 from components.data.report import IngestReport, read_report
-from components.data.schema import learn_schema
 from components.drift.profile import LABEL, PREDICTION, merge, profile_arrays, profile_file
 from components.model.bootstrap import count_blocks, interval, time_blocks, why_none
 from components.model.files import MODEL, PROFILE, SAMPLE, SCHEMA, SPEC, TRAINING
@@ -37,6 +36,7 @@ from components.model.score import (
     target_of,
 )
 from components.model.threads import one_thread
+from components.schema.schema import learn_schema
 from components.spec.load import dump_spec
 from components.spec.model import Spec
 

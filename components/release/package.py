@@ -15,10 +15,10 @@ from components.core.verdict import Document
 from components.spec.load import parse_spec
 
 if TYPE_CHECKING:
-    from components.data.schema import Schema
     from components.drift.profile import Profile
     from components.model.records import TrainingRecord
     from components.model.score import FittedModel
+    from components.schema.schema import Schema
     from components.spec.model import Spec
 
 MANIFEST = "manifest.json"
@@ -152,7 +152,7 @@ class Release:
     @property
     def schema(self) -> Schema:
         """The schema of its training window."""
-        from components.data.schema import Schema
+        from components.schema.schema import Schema
 
         return Schema.model_validate_json(self._text("schema.json"))
 

@@ -17,7 +17,7 @@ def schema_step(context: Context, purpose: str, data: str, destination: str) -> 
     Raises:
         BlockedError: when a window that is meant for training must not be trained on.
     """
-    from components.data.schema import check_schema
+    from components.schema.schema import check_schema
 
     with context.step(f"check_schema_{purpose}") as say:
         champion = LocalTarget(context.store, context.spec.model).champion()

@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 
 from components.core.errors import DataError, ModelError
 from components.core.window import Window
-from components.data.schema import Schema
 from components.drift.profile import Profile
 from components.model.bootstrap import interval, time_blocks
 from components.model.card import model_card
@@ -23,6 +22,7 @@ from components.model.persist import load_model
 from components.model.records import TrainingRecord
 from components.model.rows import read_labelled
 from components.model.train import train_candidate
+from components.schema.schema import Schema
 from components.spec.load import parse_spec
 from tests.model.conftest import changed, make_trained, retrained
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from components.core.verdict import Finding
 from components.core.window import Window, parse_time
-from components.data.anomalies import beyond_chance, percent
+from components.core.words import percent
 from components.data.report import IngestReport
+from components.schema.anomalies import beyond_chance
 
 _PROBLEMS = {
     "rows_bad_time": "have no readable event time and were left out",

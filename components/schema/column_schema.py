@@ -11,7 +11,7 @@ from pydantic import Field
 
 from components.core.verdict import Document
 from components.data.convert import to_numbers
-from components.data.summary import CategorySummary, NumberSummary
+from components.schema.summary import CategorySummary, NumberSummary
 
 Kind = Literal["number", "category"]
 

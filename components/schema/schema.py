@@ -14,11 +14,11 @@ from pydantic import Field
 from components.core.errors import DataError
 from components.core.verdict import Document, Finding, Verdict
 from components.core.window import Window, parse_time
-from components.data import anomalies, row_anomalies, type_anomalies
-from components.data.column_schema import ColumnSchema, Kind, learn_column, widened
 from components.data.convert import TIME
 from components.data.report import IngestReport, read_report
-from components.data.summary import CategorySummary, NumberSummary, Summary, summarise
+from components.schema import anomalies, row_anomalies, type_anomalies
+from components.schema.column_schema import ColumnSchema, Kind, learn_column, widened
+from components.schema.summary import CategorySummary, NumberSummary, Summary, summarise
 from components.spec.model import Spec
 
 

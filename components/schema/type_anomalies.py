@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 from components.core.verdict import Finding, Severity
-from components.data.anomalies import beyond_chance, percent
-from components.data.column_schema import ColumnSchema
+from components.core.words import percent
 from components.data.report import ColumnReport
-from components.data.summary import NumberSummary, Summary
+from components.schema.anomalies import beyond_chance
+from components.schema.column_schema import ColumnSchema
+from components.schema.summary import NumberSummary, Summary
 from components.spec.model import SchemaCheck
 
 _FAMILIES = {

@@ -11,7 +11,7 @@ from components.core.verdict import Verdict
 from components.core.window import Window
 from components.data.ingest import ingest_window
 from components.data.report import METADATA_KEY, ColumnReport, IngestReport
-from components.data.schema import Schema, check_schema, learn_schema
+from components.schema.schema import Schema, check_schema, learn_schema
 from components.spec.load import parse_spec
 from tests.data.conftest import make_spec
 

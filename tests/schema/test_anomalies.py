@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.verdict import Verdict
-from components.data import summary as summaries
-from components.data.anomalies import beyond_chance
-from components.data.column_schema import learn_column, widened
-from components.data.row_anomalies import row_findings
-from components.data.summary import CategorySummary, NumberSummary, summarise
+from components.schema import summary as summaries
+from components.schema.anomalies import beyond_chance
+from components.schema.column_schema import learn_column, widened
+from components.schema.row_anomalies import row_findings
+from components.schema.summary import CategorySummary, NumberSummary, summarise
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.03, 0.5, 0.99])

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 
 from components.core.verdict import Finding, Severity
-from components.data.column_schema import ColumnSchema
-from components.data.summary import CategorySummary, NumberSummary, Summary
+from components.core.words import percent
+from components.schema.column_schema import ColumnSchema
+from components.schema.summary import CategorySummary, NumberSummary, Summary
 from components.spec.model import SchemaCheck, Task
 
 # Half a likelihood-ratio statistic, in nats: clean windows exceed it about once in a million.
@@ -144,15 +145,6 @@ def domain_findings(
             count=summary.present,
             examples=[value],
         )
-
-
-def percent(share: float) -> str:
-    """A share for people.
-
-    >>> percent(0.1234), percent(0.00012), percent(0)
-    ('12.3 %', '0.012 %', '0 %')
-    """
-    return f"{100 * share:.1f} %" if share >= 0.01 else f"{100 * share:.2g} %"
 
 
 def _range(

@@ -1,0 +1,1 @@
+"""How often the checks are wrong, and what they cost; `python -m tests.bench.verdicts --help`."""
