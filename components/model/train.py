@@ -13,20 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.core.errors import DataError, ModelError
 from components.core.window import Window
 from components.data.report import IngestReport, read_report
-from components.drift.profile import LABEL, PREDICTION, merge, profile_arrays, profile_file
+from components.drift.profile import LABEL, PREDICTION
 from components.model.bootstrap import count_blocks, interval, time_blocks, why_none
-from components.model.files import MODEL, PROFILE, SAMPLE, SCHEMA, SPEC, TRAINING
+from components.model.files import MODEL, SPEC, TRAINING
 from components.model.fit import constant_answer, fit_model
 from components.model.measure import confusion_matrix, importances, roc_curve, slice_scores
 from components.model.metrics import all_scores, check_probability, metric_named
 from components.model.persist import load_model, save_model
 from components.model.records import TrainingRecord
+from components.model.reference import write_reference
 from components.model.rows import Rows, moment, read_labelled, split_by_time
 from components.model.score import (
     FittedModel,
@@ -36,11 +35,9 @@ from components.model.score import (
     target_of,
 )
 from components.model.threads import one_thread
-from components.schema.schema import learn_schema
 from components.spec.load import dump_spec
 from components.spec.model import Spec
 
-_SAMPLE_ROWS = 5000
 # So many rows prove that a model file answers as the model that it was made from.
 _PROOF_ROWS = 500
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
@@ -94,24 +91,8 @@ def train_candidate(spec: Spec, data_path: Path, folder: Path) -> TrainingRecord
         )
         _write_text(work / SPEC, dump_spec(spec))
         _write_text(work / TRAINING, record.model_dump_json(indent=2))
-        _describe(spec, data_path, work, rows, answers)
-        _write_sample(spec, work / SAMPLE, rows, answers)
+        write_reference(spec, data_path, work, rows, answers)
     return record
-
-
-def shown_prediction(spec: Spec, answers: Predictions) -> pa.Array:
-    """A model's answers as the column `prediction` of profiles and samples.
-
-    Binary: the probability of the positive class, null where there is none; otherwise the
-    predicted class as text, or for regression the number.
-    """
-    if spec.task == "regression":
-        return pa.array(answers.prediction, pa.float64())
-    if spec.task == "multiclass":
-        return pa.array(answers.prediction.tolist()).cast(pa.string())
-    if answers.probability is None:
-        return pa.nulls(len(answers), pa.float64())
-    return pa.array(answers.probability[:, -1], pa.float64())
 
 
 def _check_reserved(spec: Spec) -> None:
@@ -205,32 +186,6 @@ def _measure(
         "roc": roc_curve(y, coded) if spec.task == "binary" else None,
         "importances": importances(spec, model, features, labels),
     }
-
-
-def _describe(spec: Spec, data_path: Path, work: Path, rows: Rows, answers: Predictions) -> None:
-    """Write the schema and the profile that later windows are checked against."""
-    _write_text(work / SCHEMA, learn_schema(data_path, spec).model_dump_json())
-    columns = spec.columns
-    label = pa.array(rows.labels)
-    own = {LABEL: label if spec.task == "regression" else label.cast(pa.string())}
-    shown = shown_prediction(spec, answers)
-    if shown.null_count < len(shown):
-        own[PREDICTION] = shown
-    features = profile_file(data_path, columns.numeric, columns.categorical)
-    _write_text(work / PROFILE, merge(features, profile_arrays(own)).model_dump_json())
-
-
-def _write_sample(spec: Spec, path: Path, rows: Rows, answers: Predictions) -> None:
-    """Write some of the labelled rows, those of the holdout with what the model answered."""
-    shown = shown_prediction(spec, answers)
-    unanswered = pa.nulls(len(rows) - len(shown), shown.type)
-    table = rows.table.select(spec.columns.features).append_column(
-        PREDICTION, pa.chunked_array([unanswered, shown])
-    )
-    random = np.random.default_rng(spec.training.seed)
-    count = min(len(rows), _SAMPLE_ROWS)
-    chosen = np.sort(random.choice(len(rows), count, replace=False))
-    pq.write_table(table.take(chosen).replace_schema_metadata(None), path)
 
 
 def _prove(fitted: FittedModel, loaded: FittedModel, features: pd.DataFrame) -> None:

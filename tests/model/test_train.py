@@ -139,7 +139,7 @@ def test_the_profile_of_the_answers_holds_every_holdout_row(trained):
 
 
 def test_a_sample_is_a_sample(tmp_path, trained, monkeypatch):
-    monkeypatch.setattr("components.model.train._SAMPLE_ROWS", 100)
+    monkeypatch.setattr("components.model.reference._SAMPLE_ROWS", 100)
     train_candidate(trained.spec, trained.data, tmp_path / "candidate")
 
     assert pq.read_metadata(tmp_path / "candidate" / SAMPLE).num_rows == 100
