@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +160,9 @@ class Store:
 
     def delete(self, name: str) -> None:
         """Remove an object or a whole folder; nothing happens when it is not there."""
-        with self._reaching(name, "deleted"):
-            if self._fs.exists(self.path(name)):
-                self._fs.rm(self.path(name), recursive=True)
+        with self._reaching(name, "deleted"), suppress(FileNotFoundError):
+            # Not fsspec's exists(), which takes a Ctrl-C for "no".
+            self._fs.rm(self.path(name), recursive=True)
 
     def _replace_local(self, name: str, data: bytes, expected: bytes) -> None:
         from filelock import FileLock
