@@ -7,6 +7,7 @@ is why profiles merge exactly and compare without the rows.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from itertools import accumulate
 from typing import Annotated, Literal
 
@@ -48,16 +49,19 @@ class NumericProfile(ColumnCounts):
     `counts[i]` is the number of values above `edges[i - 1]` and up to `edges[i]`; the first cell
     has no lower end and the last no upper one, and they hold the infinite values too. `minimum`,
     `maximum`, `total` and `squares` are of the finite values, the sums without rounding.
-    `span` is the range of the reference's values; `discrete` says that each of these is an edge.
+    `span` is the range of the reference's values; `discrete` says that each of these is an edge,
+    and `whole` that each was a whole number: then `fractional` counts the values that are not.
     """
 
     kind: Literal["numeric"] = "numeric"
     discrete: bool = False
+    whole: bool = False
     span: tuple[float, float] | None = None
     edges: list[float] = Field(default_factory=list)
     counts: list[Count]
     negative_infinite: Count = 0
     positive_infinite: Count = 0
+    fractional: Count = 0
     minimum: float | None = None
     maximum: float | None = None
     total: str = "0x0p0"
@@ -83,6 +87,30 @@ class NumericProfile(ColumnCounts):
         # n * sum(x^2) - sum(x)^2, in whole numbers, so that nothing cancels.
         excess = max(self.finite * squares * scale - total * total, 0)
         return math.sqrt(excess / (self.finite * scale) ** 2)
+
+    @property
+    def most_common(self) -> int:
+        """How often the most frequent value occurs at most; exactly so where it is an edge."""
+        return max(self.counts, default=0)
+
+    def beyond(self, low: float, high: float) -> tuple[int, int]:
+        """How many finite values lie below `low` and how many above `high`, (2,).
+
+        Exact where the limits are edges, and at the ends of the reference's range; else the
+        values in the limit's own cell are left out, so that neither number is too large.
+
+        Args:
+            low: the smallest value that is not counted, in the column's unit.
+            high: the largest value that is not counted.
+        """
+        if self.minimum is None or self.maximum is None:
+            return 0, 0
+        below = sum(self.counts[: bisect_left(self.edges, low)]) - self.negative_infinite
+        above = sum(self.counts[bisect_left(self.edges, high) + 1 :]) - self.positive_infinite
+        return (
+            self.finite if self.maximum < low else max(below, int(self.minimum < low)),
+            self.finite if self.minimum > high else max(above, int(self.maximum > high)),
+        )
 
     def quantile(self, share: float) -> float | None:
         """The value that this share of the values does not exceed, to the width of a cell.
@@ -126,6 +154,11 @@ class CategoryProfile(ColumnCounts):
     def unknown(self) -> int:
         """The rows whose category is not one of the known."""
         return self.rest + sum(self.others.values())
+
+    @property
+    def most_common(self) -> int:
+        """How often the most frequent category occurs; where there is a rest, at most."""
+        return max([*self.counts, *self.others.values(), self.rest])
 
 
 ColumnProfile = Annotated[NumericProfile | CategoryProfile, Field(discriminator="kind")]

@@ -27,7 +27,7 @@ def learn_numeric(array: pa.Array) -> NumericTally:
     values = read_numbers(array).values
     values = np.sort(values[np.isfinite(values)]) + 0.0
     if not values.size:
-        return NumericTally(np.array([]), discrete=False, span=None)
+        return NumericTally(np.array([]), discrete=False, whole=False, span=None)
     distinct = values[np.append(True, values[1:] != values[:-1])]
     discrete = distinct.size <= CELLS
     inner = _filled(distinct) if discrete else values[_ranks(values.size)]
@@ -35,7 +35,12 @@ def learn_numeric(array: pa.Array) -> NumericTally:
     edges = np.concatenate([_tail(low, high, -1.0), inner, _tail(high, low, 1.0)])
     with np.errstate(over="ignore"):
         edges = np.append(edges, np.nextafter(low, -np.inf))
-    return NumericTally(np.unique(edges[np.isfinite(edges)]), discrete, (low, high))
+    return NumericTally(
+        np.unique(edges[np.isfinite(edges)]),
+        discrete=discrete,
+        whole=bool((np.floor(distinct) == distinct).all()),
+        span=(low, high),
+    )
 
 
 def _filled(distinct: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -53,14 +53,21 @@ class NumericTally(Tally):
     Args:
         edges: (k,) ascending finite numbers.
         discrete: whether every value of the reference is one of them.
+        whole: whether every value of the reference is a whole number.
         span: the range of the reference's values, None where it had none.
     """
 
     def __init__(
-        self, edges: NDArray[np.float64], discrete: bool, span: tuple[float, float] | None
+        self,
+        edges: NDArray[np.float64],
+        *,
+        discrete: bool,
+        whole: bool,
+        span: tuple[float, float] | None,
     ) -> None:
         super().__init__()
-        self.edges, self.discrete, self.span = edges, discrete, span
+        self.edges, self.discrete, self.whole, self.span = edges, discrete, whole, span
+        self.fractional = 0
         self.counts = np.zeros(edges.size + 1, dtype=np.int64)
         self.infinite = [0, 0]
         self.extremes: list[float] = []
@@ -70,7 +77,7 @@ class NumericTally(Tally):
     def like(cls, profile: NumericProfile) -> Self:
         """An empty tally with a profile's cells."""
         edges = np.array(profile.edges, dtype=np.float64)
-        return cls(edges, profile.discrete, profile.span)
+        return cls(edges, discrete=profile.discrete, whole=profile.whole, span=profile.span)
 
     def add(self, array: pa.Array) -> None:
         """Count a batch of the column."""
@@ -88,6 +95,8 @@ class NumericTally(Tally):
         finite = values[first:last]
         if finite.size:
             self._widen(float(finite[0]), float(finite[-1]))
+            if self.whole:
+                self.fractional += int(np.count_nonzero(np.floor(finite) != finite))
             self.total += exact.exact_sum(finite)
             self.squares += exact.exact_sum(np.square(np.clip(finite, -_LARGEST, _LARGEST)))
 
@@ -99,6 +108,7 @@ class NumericTally(Tally):
         self.infinite[1] += profile.positive_infinite
         if profile.minimum is not None and profile.maximum is not None:
             self._widen(profile.minimum, profile.maximum)
+        self.fractional += profile.fractional
         self.total += exact.decode(profile.total)
         self.squares += exact.decode(profile.squares)
 
@@ -112,11 +122,13 @@ class NumericTally(Tally):
             absent=self.absent,
             types=sorted(self.types),
             discrete=self.discrete,
+            whole=self.whole,
             span=self.span,
             edges=self.edges.tolist(),
             counts=self.counts.tolist(),
             negative_infinite=self.infinite[0],
             positive_infinite=self.infinite[1],
+            fractional=self.fractional,
             minimum=low,
             maximum=high,
             total=exact.encode(self.total),
@@ -193,7 +205,7 @@ class CategoryTally(Tally):
 def same_cells(a: NumericProfile | CategoryProfile, b: NumericProfile | CategoryProfile) -> bool:
     """Whether two profiles of a column counted in the same cells, so that they compare."""
     if isinstance(a, NumericProfile) and isinstance(b, NumericProfile):
-        return a.edges == b.edges and a.discrete == b.discrete
+        return (a.edges, a.discrete, a.whole, a.span) == (b.edges, b.discrete, b.whole, b.span)
     if isinstance(a, CategoryProfile) and isinstance(b, CategoryProfile):
         return a.known == b.known and a.complete == b.complete
     return False

@@ -196,3 +196,41 @@ def test_batches_may_lack_columns():
     columns = profile_batches([batch], reference).columns
     assert isinstance(columns["n"], NumericProfile)
     assert columns["t"].absent == 2
+
+
+def test_values_beyond_limits_are_counted_and_never_too_many():
+    draw = np.random.default_rng(3)
+    for values in (draw.normal(size=4000), draw.integers(0, 9, 4000).astype(float)):
+        reference = profile_arrays({"n": pa.array(values)})
+        window = np.append(draw.normal(0, 5, 3000), [math.inf, -math.inf, math.nan])
+        column = profile_arrays({"n": pa.array(window)}, reference).columns["n"]
+        finite = window[np.isfinite(window)]
+        low, high = values.min(), values.max()
+        assert column.beyond(low, high) == ((finite < low).sum(), (finite > high).sum())
+        for low, high in ((-3.3, 4.7), (0.5, 0.5), (-1e9, 1e9), (20.0, 30.0), (-30.0, -20.0)):
+            below, above = column.beyond(low, high)
+            assert int((finite < low).any()) <= below <= (finite < low).sum()
+            assert int((finite > high).any()) <= above <= (finite > high).sum()
+
+
+def test_limits_of_a_column_without_values():
+    column = profile_arrays({"n": pa.nulls(3)}).columns["n"]
+    assert column.beyond(0, 1) == (0, 0)
+    column = profile_arrays({"n": pa.array([5.0, 7.0])}, Profile(columns={"n": column}))
+    assert column.columns["n"].beyond(0, 1) == (0, 2)
+    assert column.columns["n"].beyond(6, 9) == (1, 0)
+
+
+def test_fractions_are_counted_where_the_reference_had_none():
+    reference = profile_arrays({"n": pa.array([1, 2, 2**60]), "f": pa.array([1.0, 1.5])})
+    window = {"n": pa.array([1.0, 1.5, 2.5, math.inf, None]), "f": pa.array([0.25])}
+    columns = profile_arrays(window, reference).columns
+    assert (reference.columns["n"].whole, reference.columns["f"].whole) == (True, False)
+    assert (columns["n"].fractional, columns["f"].fractional) == (2, 0)
+
+
+def test_how_often_the_most_frequent_value_occurs():
+    columns = profile_arrays(
+        {"n": pa.array([1, 2, 2, 2]), "t": pa.array(["a", "b", "b", None]), "e": pa.nulls(2)}
+    ).columns
+    assert [columns[name].most_common for name in ("n", "t", "e")] == [3, 2, 0]
