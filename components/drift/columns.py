@@ -11,10 +11,10 @@ from bisect import bisect_left
 from itertools import accumulate
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from components.core.verdict import Document
-from components.drift import exact
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -47,9 +47,9 @@ class NumericProfile(ColumnCounts):
     """A column of numbers.
 
     `counts[i]` is the number of values above `edges[i - 1]` and up to `edges[i]`; the first cell
-    has no lower end and the last no upper one, and they hold the infinite values too. `minimum`,
-    `maximum`, `total` and `squares` are of the finite values, the sums without rounding.
-    `span` is the range of the reference's values; `discrete` says that each of these is an edge,
+    has no lower end and the last no upper one, and they hold the infinite values too. `minimum`
+    and `maximum` are of the finite values. `span` and `spread` are the range and the standard
+    deviation (divisor n) of the reference's values; `discrete` says that each of these is an edge,
     and `whole` that each was a whole number: then `fractional` counts the values that are not.
     """
 
@@ -57,6 +57,7 @@ class NumericProfile(ColumnCounts):
     discrete: bool = False
     whole: bool = False
     span: tuple[float, float] | None = None
+    spread: float | None = None
     edges: list[float] = Field(default_factory=list)
     counts: list[Count]
     negative_infinite: Count = 0
@@ -64,8 +65,6 @@ class NumericProfile(ColumnCounts):
     fractional: Count = 0
     minimum: float | None = None
     maximum: float | None = None
-    total: str = "0x0p0"
-    squares: str = "0x0p0"
 
     @property
     def finite(self) -> int:
@@ -74,19 +73,19 @@ class NumericProfile(ColumnCounts):
 
     @property
     def mean(self) -> float | None:
-        """The mean of the finite values, rounded once."""
-        return exact.as_float(exact.decode(self.total), self.finite) if self.finite else None
+        """The mean of the finite values, to the width of a cell.
+
+        Sums would depend on the order of the rows; counts do not. The values of a cell count as
+        spread evenly over it, or where it is the reference's only value there, as that value.
+        """
+        moments = self._moments()
+        return moments[0] if moments else None
 
     @property
     def deviation(self) -> float | None:
-        """The standard deviation of the finite values (divisor n)."""
-        if not self.finite:
-            return None
-        scale = exact.decode("0x1p0")
-        total, squares = exact.decode(self.total), exact.decode(self.squares)
-        # n * sum(x^2) - sum(x)^2, in whole numbers, so that nothing cancels.
-        excess = max(self.finite * squares * scale - total * total, 0)
-        return math.sqrt(excess / (self.finite * scale) ** 2)
+        """The standard deviation of the finite values (divisor n), to the width of a cell."""
+        moments = self._moments()
+        return moments[1] if moments else None
 
     @property
     def most_common(self) -> int:
@@ -111,6 +110,26 @@ class NumericProfile(ColumnCounts):
             self.finite if self.maximum < low else max(below, int(self.minimum < low)),
             self.finite if self.minimum > high else max(above, int(self.maximum > high)),
         )
+
+    def _moments(self) -> tuple[float, float] | None:
+        """The mean and the standard deviation, as if every cell were filled evenly."""
+        if self.minimum is None or self.maximum is None:
+            return None
+        counts = np.array(self.counts, dtype=np.float64)
+        counts[0] -= self.negative_infinite
+        counts[-1] -= self.positive_infinite
+        # In units of the largest value, so that no square is beyond a double.
+        unit = max(abs(self.minimum), abs(self.maximum)) or 1.0
+        ends = np.clip([self.minimum, *self.edges, self.maximum], self.minimum, self.maximum) / unit
+        low, high = ends[:-1], ends[1:]
+        if self.discrete and self.span:
+            edges = np.array([*self.edges, math.inf])
+            low = np.where((edges >= self.span[0]) & (edges <= self.span[1]), high, low)
+        shares = counts / counts.sum()
+        middle = (low + high) / 2
+        mean = float(np.sum(shares * middle))
+        variance = float(np.sum(shares * ((middle - mean) ** 2 + (high - low) ** 2 / 12)))
+        return mean * unit, math.sqrt(variance) * unit
 
     def quantile(self, share: float) -> float | None:
         """The value that this share of the values does not exceed, to the width of a cell.

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.drift.tally import CategoryTally, NumericTally
-from components.drift.values import read_numbers, read_texts
+from components.drift.values import as_integers, as_numpy, present_numbers, read_texts
 
 # Quantile cells inside of the reference's range, and cells on each side of it.
 CELLS = 1024
 TAIL_CELLS = 64
 # The reference's most frequent categories, counted by name.
 KNOWN = 1000
+# The part of a cell's width by which its end may be moved.
+_ROUNDED = 0.25
+
+Floats = NDArray[np.float64]
 
 
 def learn_numeric(array: pa.Array) -> NumericTally:
@@ -24,26 +29,67 @@ def learn_numeric(array: pa.Array) -> NumericTally:
     >>> learn_numeric(pa.array([1.0, 2.0, 2.0, None])).discrete
     True
     """
-    values = read_numbers(array).values
+    values = present_numbers(array).values
     values = np.sort(values[np.isfinite(values)]) + 0.0
     if not values.size:
-        return NumericTally(np.array([]), discrete=False, whole=False, span=None)
+        return NumericTally(np.array([]), discrete=False, whole=False, span=None, spread=None)
     distinct = values[np.append(True, values[1:] != values[:-1])]
     discrete = distinct.size <= CELLS
-    inner = _filled(distinct) if discrete else values[_ranks(values.size)]
+    inner, fixed = (_filled(distinct), distinct) if discrete else _quantiles(values)
     low, high = float(values[0]), float(values[-1])
-    edges = np.concatenate([_tail(low, high, -1.0), inner, _tail(high, low, 1.0)])
-    with np.errstate(over="ignore"):
-        edges = np.append(edges, np.nextafter(low, -np.inf))
+    fixed = np.concatenate([fixed, [_before(low), low, high]])
+    edges = np.concatenate([_tail(low, high, -1.0), inner, _tail(high, low, 1.0), fixed])
     return NumericTally(
-        np.unique(edges[np.isfinite(edges)]),
+        _shortened(np.unique(edges[np.isfinite(edges)]), fixed),
         discrete=discrete,
         whole=bool((np.floor(distinct) == distinct).all()),
         span=(low, high),
+        spread=_deviation(values),
     )
 
 
-def _filled(distinct: NDArray[np.float64]) -> NDArray[np.float64]:
+def _quantiles(values: Floats) -> tuple[Floats, Floats]:
+    """Edges at even ranks of sorted values, and those of them that may not be rounded.
+
+    A value that fills a cell or more has one of its own.
+    """
+    picked = values[_ranks(values.size)]
+    frequent = np.unique(picked[1:][picked[1:] == picked[:-1]])
+    return picked, np.concatenate([frequent, _before(frequent)])
+
+
+def _before(values: Floats | float) -> Floats:
+    """The next smaller doubles."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.nextafter(values, -np.inf))
+
+
+def _shortened(edges: Floats, fixed: Floats) -> Floats:
+    """Edges rounded to as few digits as a fraction of a cell's width needs, but for some.
+
+    They stay in order, and counts are as exact at round edges as at others.
+    """
+    if edges.size < 2:
+        return edges
+    with np.errstate(all="ignore"):
+        gaps = np.diff(edges)
+        narrow = np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))
+        digits = np.ceil(-np.log10(narrow * _ROUNDED))
+        short = edges.copy()
+        for number in np.unique(digits[np.isfinite(digits)]).astype(int).tolist():
+            chosen = digits == number
+            short[chosen] = np.round(edges[chosen], number)
+    kept = ~np.isfinite(short) | np.isin(edges, fixed)
+    return np.unique(np.where(kept, edges, short) + 0.0)
+
+
+def _deviation(values: Floats) -> float:
+    """The standard deviation (divisor n) of sorted finite values."""
+    unit = max(abs(float(values[0])), abs(float(values[-1]))) or 1.0
+    return float(np.std(values / unit)) * unit
+
+
+def _filled(distinct: Floats) -> Floats:
     """The distinct values, and more edges in gaps wider than usual, for values not yet seen."""
     with np.errstate(over="ignore"):
         gaps = np.diff(distinct)
@@ -66,9 +112,18 @@ def learn_categories(array: pa.Array) -> CategoryTally:
     ['a', 'b']
     """
     texts = read_texts(array)
-    pairs = sorted(zip(texts.names, texts.counts, strict=True), key=lambda p: (-p[1], p[0]))
-    known = sorted(name for name, _ in pairs[:KNOWN])
-    return CategoryTally(known, complete=len(pairs) <= KNOWN)
+    complete = len(texts.names) <= KNOWN
+    names, counts = texts.names, texts.counts
+    if not complete:
+        order = pc.select_k_unstable(
+            pa.record_batch([names, as_integers(counts)], ["name", "count"]),
+            KNOWN,
+            [("count", "descending"), ("name", "ascending")],
+        )
+        chosen = as_numpy(order)
+        # A category seen once says nothing where there are others that were never seen.
+        names = names.take(as_integers(chosen[counts[chosen] > 1].astype(np.int64)))
+    return CategoryTally(sorted(names.to_pylist()), complete)
 
 
 def _ranks(rows: int) -> NDArray[np.int64]:
@@ -80,7 +135,7 @@ def _ranks(rows: int) -> NDArray[np.int64]:
     return ranks.clip(0, rows - 1)
 
 
-def _tail(end: float, other: float, sign: float) -> NDArray[np.float64]:
+def _tail(end: float, other: float, sign: float) -> Floats:
     """Cells beyond one end of the range: evenly over one more width, then ever wider."""
     with np.errstate(over="ignore"):
         width = abs(np.float64(end) - other) or max(abs(end), 1.0)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from components.core.errors import DataError
+from components.core.errors import DataError, ReleaseError
 from components.core.verdict import Document
-from components.drift.columns import ColumnProfile
+from components.drift.columns import ColumnProfile, NumericProfile
 from components.drift.learn import learn_categories, learn_numeric
 from components.drift.tally import (
     CategoryTally,
@@ -23,9 +23,16 @@ from components.drift.tally import (
 
 PREDICTION, LABEL = "prediction", "label"
 
+FORMAT = 2
+
 _BATCH_ROWS = 1 << 17
+# Columns scanned at a time, so that memory does not grow with their number.
+_BATCH_COLUMNS = 16
 # From more rows than this the cells of a reference are chosen on evenly spaced row groups.
-_LEARN_ROWS = 1 << 24
+_LEARN_ROWS = 1 << 22
+# Texts with a larger dictionary, in compressed bytes, are read without it: building it again for
+# nearly unique texts takes far longer than counting them.
+_LARGE_DICTIONARY = 1 << 16
 
 Tallies = dict[str, NumericTally | CategoryTally]
 
@@ -33,11 +40,37 @@ Tallies = dict[str, NumericTally | CategoryTally]
 class Profile(Document):
     """The columns of a data set, by name.
 
-    Besides the features there may be `prediction` and `label`.
+    Besides the features there may be `prediction` and `label`. Documents of earlier formats are
+    read too.
+
+    Raises:
+        ReleaseError: on reading a document of a later format.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     columns: dict[str, ColumnProfile] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_format(cls, document: Any) -> Any:
+        found = document.get("format", FORMAT) if isinstance(document, dict) else FORMAT
+        if isinstance(found, int) and found > FORMAT:
+            raise ReleaseError(
+                f"the profile has format {found}, and this driftline reads formats up to {FORMAT}; "
+                "use the version of driftline that wrote it, or a later one"
+            )
+        return _from_first(document) if found == 1 else document
+
+
+def _from_first(document: dict[str, Any]) -> dict[str, Any]:
+    """A document of format 1, which held exact sums, as one of format 2."""
+    columns = {}
+    for name, column in document["columns"].items():
+        kept = {key: value for key, value in column.items() if key not in ("total", "squares")}
+        if kept["kind"] == "numeric":
+            kept["spread"] = NumericProfile(**kept).deviation
+        columns[name] = kept
+    return {"format": FORMAT, "columns": columns}
 
 
 def profile_file(
@@ -66,9 +99,8 @@ def profile_file(
     (1, [2, 1], 3)
     """
     try:
-        schema = pq.read_schema(path)
-        encoded = [name for name in categorical if _is_text(schema, name)]
-        with pq.ParquetFile(path, read_dictionary=encoded, pre_buffer=True) as file:
+        encoded = _encoded(pq.read_metadata(path), set(categorical))
+        with pq.ParquetFile(path, read_dictionary=encoded) as file:
             return _profile(file, numeric, categorical, reference)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(
@@ -111,7 +143,8 @@ def profile_batches(batches: Iterable[pa.RecordBatch], reference: Profile) -> Pr
     7.0
     """
     tallies = {name: tally_like(column) for name, column in reference.columns.items()}
-    return _count(tallies, batches)
+    _add(tallies, batches)
+    return _built(tallies)
 
 
 def merge(a: Profile, b: Profile) -> Profile:
@@ -146,23 +179,26 @@ def _profile(
         learn = name not in known and name in present
         column = _read_column(file, name) if learn else pa.nulls(0)
         tallies[name] = _tally(name, column, name in set(categorical), reference)
+    for name in tallies.keys() - present:
+        tallies[name].skip(file.metadata.num_rows)
     wanted = [name for name in tallies if name in present]
-    batches = file.iter_batches(_BATCH_ROWS, columns=wanted)
-    if not wanted:  # a scan of no columns has no rows
-        for tally in tallies.values():
-            tally.skip(file.metadata.num_rows)
-        batches = iter(())
-    return _count(tallies, batches)
+    for start in range(0, len(wanted), _BATCH_COLUMNS):
+        some = wanted[start : start + _BATCH_COLUMNS]
+        _add({name: tallies[name] for name in some}, file.iter_batches(_BATCH_ROWS, columns=some))
+    return _built(tallies)
 
 
-def _count(tallies: Tallies, batches: Iterable[pa.RecordBatch]) -> Profile:
+def _add(tallies: Tallies, batches: Iterable[pa.RecordBatch]) -> None:
     for batch in batches:
-        names = set(batch.schema.names)
         for name, tally in tallies.items():
-            if name in names:
-                tally.add(batch.column(name))
+            places = batch.schema.get_all_field_indices(name)
+            if places:  # of columns with the same name the first one counts
+                tally.add(batch.column(places[0]))
             else:
                 tally.skip(batch.num_rows)
+
+
+def _built(tallies: Tallies) -> Profile:
     return Profile(columns={name: tallies[name].profile() for name in sorted(tallies)})
 
 
@@ -180,8 +216,27 @@ def _read_column(file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
     return file.read_row_groups(groups, columns=[name]).column(name)
 
 
-def _is_text(schema: pa.Schema, name: str) -> bool:
-    return name in schema.names and bool(pa.types.is_string(schema.field(name).type))
+def _encoded(metadata: pq.FileMetaData, names: set[str]) -> list[str]:
+    """Those of the text columns that are read with their dictionaries."""
+    kinds = metadata.schema.to_arrow_schema()
+    large: set[str] = set()
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for chunk in map(row_group.column, range(row_group.num_columns)):
+            if _dictionary_bytes(chunk) > _LARGE_DICTIONARY:
+                large.add(chunk.path_in_schema)
+    return [
+        field.name
+        for field in kinds
+        if field.name in names and field.name not in large and pa.types.is_string(field.type)
+    ]
+
+
+def _dictionary_bytes(chunk: pq.ColumnChunkMetaData) -> int:
+    """The size of a column chunk's dictionary, all of the chunk where it has none."""
+    if not chunk.has_dictionary_page or chunk.dictionary_page_offset is None:
+        return int(chunk.total_compressed_size)
+    return int(chunk.data_page_offset - chunk.dictionary_page_offset)
 
 
 def _is_category(kind: pa.DataType) -> bool:

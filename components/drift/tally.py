@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.core.errors import DataError
-from components.drift import exact
 from components.drift.columns import CategoryProfile, NumericProfile
-from components.drift.values import read_numbers, read_texts
+from components.drift.locate import Locator
+from components.drift.values import as_mask, as_numpy, present_numbers, read_texts, string_array
 
 # Categories counted by name beside the reference's.
 OTHERS = 100
-# Beyond this a square could overflow; such numbers count as this large in the spread.
-_LARGEST = 1e150
 
 
 class Tally:
@@ -55,6 +54,7 @@ class NumericTally(Tally):
         discrete: whether every value of the reference is one of them.
         whole: whether every value of the reference is a whole number.
         span: the range of the reference's values, None where it had none.
+        spread: their standard deviation.
     """
 
     def __init__(
@@ -64,41 +64,54 @@ class NumericTally(Tally):
         discrete: bool,
         whole: bool,
         span: tuple[float, float] | None,
+        spread: float | None,
     ) -> None:
         super().__init__()
-        self.edges, self.discrete, self.whole, self.span = edges, discrete, whole, span
+        self.edges, self.discrete, self.whole = edges, discrete, whole
+        self.span, self.spread = span, spread
         self.fractional = 0
         self.counts = np.zeros(edges.size + 1, dtype=np.int64)
         self.infinite = [0, 0]
         self.extremes: list[float] = []
-        self.total = self.squares = 0
 
     @classmethod
     def like(cls, profile: NumericProfile) -> Self:
         """An empty tally with a profile's cells."""
         edges = np.array(profile.edges, dtype=np.float64)
-        return cls(edges, discrete=profile.discrete, whole=profile.whole, span=profile.span)
+        return cls(
+            edges,
+            discrete=profile.discrete,
+            whole=profile.whole,
+            span=profile.span,
+            spread=profile.spread,
+        )
 
     def add(self, array: pa.Array) -> None:
         """Count a batch of the column."""
-        numbers = read_numbers(array)
-        values = np.sort(numbers.values)  # NaN last
-        values = values[: values.size - np.count_nonzero(np.isnan(values))]
-        absent = len(array) - values.size - numbers.unreadable
-        self._count(array, absent, numbers.unreadable)
-        below = np.searchsorted(values, self.edges, side="right")
-        self.counts += np.diff(below, prepend=0, append=values.size)
-        first = int(np.searchsorted(values, -np.inf, side="right"))
-        last = int(np.searchsorted(values, np.inf, side="left"))
-        self.infinite[0] += first
-        self.infinite[1] += values.size - last
-        finite = values[first:last]
-        if finite.size:
-            self._widen(float(finite[0]), float(finite[-1]))
-            if self.whole:
-                self.fractional += int(np.count_nonzero(np.floor(finite) != finite))
-            self.total += exact.exact_sum(finite)
-            self.squares += exact.exact_sum(np.square(np.clip(finite, -_LARGEST, _LARGEST)))
+        numbers = present_numbers(array)
+        values = numbers.values
+        missing = len(array) - values.size - numbers.unreadable
+        self._count(array, missing, numbers.unreadable)
+        if not values.size:
+            return
+        self.counts += self._locator.count(values)
+        values = self._finite(values)
+        if values.size:
+            self._widen(float(values.min()), float(values.max()))
+        if self.whole and not pa.types.is_integer(array.type):
+            self.fractional += int(np.count_nonzero(np.floor(values) != values))
+
+    @cached_property
+    def _locator(self) -> Locator:
+        return Locator(self.edges, self.span)
+
+    def _finite(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The finite ones of some numbers; the others are counted."""
+        if np.isfinite(values.min()) and np.isfinite(values.max()):
+            return values
+        self.infinite[0] += int(np.count_nonzero(values == -np.inf))
+        self.infinite[1] += int(np.count_nonzero(values == np.inf))
+        return values[np.isfinite(values)]
 
     def merge(self, profile: NumericProfile) -> None:
         """Add what another profile counted in the same cells."""
@@ -109,8 +122,6 @@ class NumericTally(Tally):
         if profile.minimum is not None and profile.maximum is not None:
             self._widen(profile.minimum, profile.maximum)
         self.fractional += profile.fractional
-        self.total += exact.decode(profile.total)
-        self.squares += exact.decode(profile.squares)
 
     def profile(self) -> NumericProfile:
         """What was counted."""
@@ -124,6 +135,7 @@ class NumericTally(Tally):
             discrete=self.discrete,
             whole=self.whole,
             span=self.span,
+            spread=self.spread,
             edges=self.edges.tolist(),
             counts=self.counts.tolist(),
             negative_infinite=self.infinite[0],
@@ -131,8 +143,6 @@ class NumericTally(Tally):
             fractional=self.fractional,
             minimum=low,
             maximum=high,
-            total=exact.encode(self.total),
-            squares=exact.encode(self.squares),
         )
 
     def _widen(self, low: float, high: float) -> None:
@@ -152,7 +162,7 @@ class CategoryTally(Tally):
     def __init__(self, known: list[str], complete: bool) -> None:
         super().__init__()
         self.known, self.complete = known, complete
-        self.counts = dict.fromkeys(known, 0)
+        self.counts = np.zeros(len(known), dtype=np.int64)
         self.others: dict[str, int] = {}
         self.rest = 0
 
@@ -165,19 +175,33 @@ class CategoryTally(Tally):
         """Count a batch of the column."""
         texts = read_texts(array)
         self._count(array, texts.missing, texts.unreadable)
-        for name, count in zip(texts.names, texts.counts, strict=True):
-            found = self.counts if name in self.counts else self.others
-            found[name] = found.get(name, 0) + count
-        self._prune()
+        if not len(texts.names):
+            return
+        found = pc.index_in(texts.names, value_set=self._names)
+        known = as_mask(found.is_valid())
+        self.counts[as_numpy(found.drop_null())] += texts.counts[known]
+        if not known.all():
+            self._add_others(texts.names.filter(found.is_null()), texts.counts[~known])
 
     def merge(self, profile: CategoryProfile) -> None:
         """Add what another profile counted by the same categories."""
         self._include(profile)
-        for name, count in zip(profile.known, profile.counts, strict=True):
-            self.counts[name] += count
+        self.counts += np.array(profile.counts, dtype=np.int64)
         for name, count in profile.others.items():
             self.others[name] = self.others.get(name, 0) + count
         self.rest += profile.rest
+        self._prune()
+
+    @cached_property
+    def _names(self) -> pa.StringArray:
+        return string_array(self.known)
+
+    def _add_others(self, names: pa.StringArray, counts: NDArray[np.int64]) -> None:
+        first = pc.select_k_unstable(names, OTHERS, [("", "ascending")])
+        chosen = as_numpy(first)
+        self.rest += int(counts.sum() - counts[chosen].sum())
+        for name, count in zip(names.take(first).to_pylist(), counts[chosen].tolist(), strict=True):
+            self.others[name] = self.others.get(name, 0) + count
         self._prune()
 
     def profile(self) -> CategoryProfile:
@@ -190,7 +214,7 @@ class CategoryTally(Tally):
             types=sorted(self.types),
             complete=self.complete,
             known=self.known,
-            counts=list(self.counts.values()),
+            counts=self.counts.tolist(),
             others=dict(sorted(self.others.items())),
             rest=self.rest,
         )
@@ -198,7 +222,7 @@ class CategoryTally(Tally):
     def _prune(self) -> None:
         # The first names of the whole are among the first of every part, so none of them is ever
         # dropped, and their counts do not depend on how the rows were split.
-        for name in itertools.islice(sorted(self.others), OTHERS, None):
+        for name in sorted(self.others)[OTHERS:]:
             self.rest += self.others.pop(name)
 
 

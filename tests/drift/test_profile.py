@@ -78,12 +78,28 @@ def test_counts_are_exact_at_the_edges():
     column = profile_arrays({"n": pa.array(values)}).columns["n"]
     below = np.cumsum(column.counts)[:-1]
     assert below.tolist() == [int((values <= edge).sum()) for edge in column.edges]
-    assert column.mean == pytest.approx(values.mean())
-    assert column.deviation == pytest.approx(values.std())
     assert (column.minimum, column.maximum) == (values.min(), values.max())
     for share in (0.05, 0.5, 0.9):
         rank = (values <= column.quantile(share)).mean()
         assert rank == pytest.approx(share, abs=0.001)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e200, 1e-300])
+def test_the_mean_and_the_deviation_are_close(scale):
+    draw = np.random.default_rng(4)
+    for values in (
+        draw.normal(50, 3, 20_000),
+        draw.lognormal(0, 1, 20_000),
+        draw.standard_t(3, 20_000),
+        draw.poisson(3, 20_000).astype(float),
+        1e6 + draw.uniform(-1, 1, 20_000),
+        np.full(50, 7.0),
+    ):
+        column = profile_arrays({"n": pa.array([*(values * scale), math.inf])}).columns["n"]
+        deviation = values.std() * scale
+        assert column.mean == pytest.approx(values.mean() * scale, abs=0.01 * deviation)
+        assert column.deviation == pytest.approx(deviation, rel=0.02)
+        assert column.spread == pytest.approx(deviation, rel=1e-6)
 
 
 def test_a_discrete_column_has_a_cell_for_each_value():
@@ -180,7 +196,9 @@ def test_too_many_categories_leave_a_remainder():
     names = [f"k{i:05}" for i in range(KNOWN + 500)]
     column = profile_arrays({"t": pa.array(names)}).columns["t"]
     assert not column.complete
-    assert (len(column.known), len(column.others), column.rest) == (KNOWN, OTHERS, 400)
+    assert (len(column.known), len(column.others), column.rest) == (0, OTHERS, KNOWN + 400)
+    column = profile_arrays({"t": pa.array([*names, *names[5:]])}).columns["t"]
+    assert (column.known[0], len(column.known), len(column.others)) == ("k00005", KNOWN, OTHERS)
 
 
 def test_profiles_in_other_cells_do_not_merge():
