@@ -41,6 +41,41 @@ class RocCurve(Document):
     thresholds: list[float]
 
 
+class ErrorReference(Document):
+    """How often the model was wrong on the holdout: what is normal to the detector of drift.
+
+    `wrong` of `labels` answers; wrong is another class than the label's, or for regression an
+    absolute error above `bound`, the holdout's own 0.9 quantile. `dispersion` is the variance of
+    error counts over stretches of time, relative to the binomial one: 1 where errors come
+    independently of one another, more where they come together.
+    """
+
+    labels: int
+    wrong: int
+    bound: float | None = None
+    dispersion: float = 1.0
+
+
+class Knots(Document):
+    """Of rows given about the probability `scores[i]`, the share `shares[i]` were of the class."""
+
+    scores: list[float]
+    shares: list[float]
+
+
+class Calibration(Document):
+    """What the model's answers turned out to mean on the holdout, for estimates without labels.
+
+    `knots` are for each class, for a binary target for the positive one alone. For regression
+    `residuals[i]` are label minus answer where the answer lies between `edges[i - 1]` and
+    `edges[i]`.
+    """
+
+    knots: list[Knots] = Field(default_factory=list)
+    edges: list[float] = Field(default_factory=list)
+    residuals: list[list[float]] = Field(default_factory=list)
+
+
 class TrainingRecord(Document):
     """What one training run did and measured; equal inputs give an equal record.
 
@@ -53,7 +88,9 @@ class TrainingRecord(Document):
     noted. `confusion` has a row for each true class and a column for each predicted one, called by
     `labels`; it is None for regression and beyond 50 classes. `roc` is None unless the task is
     binary and there are probabilities. `importances` are by permutation, in shares of their sum.
-    `remarks` are the estimator's warnings while it was fitted.
+    `remarks` are the estimator's warnings while it was fitted. `errors` is what the detector of
+    concept drift starts from, and `calibration` what estimates are made with while labels are
+    late; both are None in older records, and the second for models without probabilities.
     """
 
     estimator: str
@@ -80,6 +117,8 @@ class TrainingRecord(Document):
     roc: RocCurve | None = None
     importances: dict[str, float]
     remarks: list[str] = Field(default_factory=list)
+    errors: ErrorReference | None = None
+    calibration: Calibration | None = None
     fingerprint: str
     model_sha256: str
     libraries: dict[str, str]

@@ -19,6 +19,8 @@ from components.core.window import Window
 from components.data.report import IngestReport, read_report
 from components.drift.profile import LABEL, PREDICTION
 from components.model.bootstrap import count_blocks, interval, time_blocks, why_none
+from components.model.calibration import calibrate
+from components.model.errors import error_reference
 from components.model.files import MODEL, SPEC, TRAINING
 from components.model.fit import constant_answer, fit_model
 from components.model.measure import confusion_matrix, importances, roc_curve, slice_scores
@@ -164,7 +166,7 @@ def _measure(
     check_probability(metric, answers, spec.estimator.class_)
     classes = common_classes(labels, model)
     y, coded = target_of(labels, classes), in_codes(answers, model.classes, classes)
-    seed = spec.training.seed
+    seed, regression = spec.training.seed, spec.task == "regression"
     score = metric.score(y, coded)
     blocks = time_blocks(holdout.times)
     bounds = interval(metric, y, coded, gate.resamples, gate.confidence, seed, blocks)
@@ -185,6 +187,10 @@ def _measure(
         "confusion": confusion_matrix(y, coded, len(classes)),
         "roc": roc_curve(y, coded) if spec.task == "binary" else None,
         "importances": importances(spec, model, features, labels),
+        "errors": error_reference(y, coded, holdout.times, regression=regression),
+        "calibration": calibrate(
+            y, in_codes(answers, model.classes, model.classes), regression=regression
+        ),
     }
 
 

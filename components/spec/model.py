@@ -203,11 +203,18 @@ class SkewCheck(Part):
 
 
 class PerformanceCheck(Part):
-    """When the champion lost quality: by `drop` in the metric's unit, and not by chance."""
+    """When the champion lost quality: by `drop` in the metric's unit, and not by chance.
+
+    `run_length` is how many labels pass at least, on average, between two false alarms of the
+    detector that follows the errors one by one. Where less than `coverage` of the labels that are
+    due have arrived, the check warns.
+    """
 
     drop: Annotated[float, Field(ge=0)] = 0.02
     min_labels: Annotated[int, Field(ge=10)] = 500
     resamples: Annotated[int, Field(ge=100)] = 500
+    run_length: Annotated[int, Field(ge=1000)] = 2_000_000
+    coverage: Share = 0.8
 
 
 class Checks(Part):

@@ -34,6 +34,13 @@ def check(trained, data=None, log=None, model="own", window=MARCH, record=None, 
     )
 
 
+def finding(verdict, statistic):
+    """The one finding of that statistic on the target's column."""
+    found = [f for f in verdict.findings if f.statistic == statistic and f.column != "shop"]
+    assert len(found) >= 1, statistic
+    return found[0]
+
+
 def write_log(trained, path, rows, release="v1", model=None, **columns):
     """What the server would have logged for some rows."""
     answers = (model or model_of(trained)).predict(rows.features())
@@ -149,26 +156,28 @@ def test_a_loss_that_may_be_chance_is_a_warning(trained):
 def test_the_uncertainty_of_training_counts(turned):
     score = turned.record.score
     wide = turned.record.model_copy(update={"interval": (0.0, 1.0), "score": score})
-    certain = check(turned).findings[0]
-    vague = check(turned, record=wide).findings[0]
+    certain = finding(check(turned), "roc_auc")
+    vague = finding(check(turned, record=wide), "roc_auc")
 
     assert certain.severity == "drift"
     assert vague.minimum_effect > certain.minimum_effect
 
 
 def test_a_larger_allowed_drop_is_no_alarm(turned):
-    verdict = check(turned, checks__performance__drop=0.9)
+    whole = finding(check(turned, checks__performance__drop=0.9), "roc_auc")
 
-    assert verdict.status == "ok"
-    assert "within the allowed 0.9" in verdict.headline
+    assert (whole.severity, whole.answer) == ("info", "no drift")
+    assert "within the allowed 0.9" in whole.message
 
 
 def test_too_few_labels_are_not_judged(trained):
     verdict = check(trained, checks__performance__min_labels=2000)
 
     assert verdict.status == "ok"
-    assert [f.value for f in verdict.findings] == [None]
-    assert verdict.findings[0].count == 1500
+    assert verdict.answer == "underpowered"
+    whole = verdict.findings[0]
+    assert (whole.value, whole.answer, whole.count) == (None, "underpowered", 1500)
+    assert "shop" not in {f.column for f in verdict.findings}
     assert "1,500 labels to judge by, and checks.performance.min_labels asks for 2,000" in (
         verdict.headline
     )
@@ -186,18 +195,20 @@ def test_labels_that_have_not_arrived_are_not_judged(trained, tmp_path):
 
     verdict = check(trained, data)
 
-    assert verdict.status == "ok"
+    assert (verdict.status, verdict.answer) == ("warn", "underpowered")
     assert (verdict.facts["rows"], verdict.facts["labels"]) == (1500, 0)
-    assert verdict.headline.startswith("0 labels to judge by")
+    assert verdict.headline.startswith("0 of 1,500 of the labels that are due have arrived")
+    whole = finding(verdict, "roc_auc")
+    assert whole.message.startswith("0 labels to judge by")
 
 
 def test_one_class_alone_is_not_judged(trained, tmp_path):
     data = relabelled(trained, tmp_path / "w", pa.array(np.zeros(1500, dtype=np.int64)))
 
-    verdict = check(trained, data)
+    whole = finding(check(trained, data), "roc_auc")
 
-    assert verdict.status == "ok"
-    assert "roc_auc is not defined on the 1,500 labels" in verdict.headline
+    assert (whole.severity, whole.answer) == ("info", "underpowered")
+    assert "roc_auc is not defined on the 1,500 labels" in whole.message
 
 
 def test_a_class_that_a_binary_champion_does_not_know_is_left_out_with_a_warning(trained, tmp_path):
