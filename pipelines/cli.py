@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from components.core.errors import DriftlineError, SpecError, UsageError
 from pipelines.console import Console
+from pipelines.schema_cli import app as schema
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 releases = typer.Typer(help="What is deployed, what was, and back again.", no_args_is_help=True)
 app.add_typer(releases, name="releases")
+app.add_typer(schema, name="schema")
 
 Spec = Annotated[str, typer.Option(help="The spec that describes the model.")]
 StoreOption = Annotated[str, typer.Option(help="The store: a folder or any fsspec address.")]

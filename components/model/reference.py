@@ -1,4 +1,4 @@
-"""What later windows are held against: the training window's schema, profile and sample."""
+"""What later windows are held against: the training window's schema, profiles and sample."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.drift.profile import LABEL, PREDICTION, merge, profile_arrays, profile_file
-from components.model.files import PROFILE, SAMPLE, SCHEMA
+from components.data.report import read_report
+from components.drift.profile import (
+    LABEL,
+    PREDICTION,
+    Profile,
+    merge,
+    profile_arrays,
+    profile_file,
+)
+from components.drift.variation import file_variation
+from components.model.files import PROFILE, SAMPLE, SCHEMA, VARIATION
 from components.model.rows import Rows
 from components.model.score import Predictions
+from components.schema.reading import count_due
 from components.schema.schema import learn_schema
 from components.spec.model import Spec
 
@@ -21,7 +31,7 @@ _SAMPLE_ROWS = 5000
 def write_reference(
     spec: Spec, data_path: Path, folder: Path, rows: Rows, answers: Predictions
 ) -> None:
-    """Write the schema, the profile and the sample into a candidate's folder.
+    """Write the schema, the profile, its variation in time and the sample into a folder.
 
     Args:
         spec: the model's spec.
@@ -30,7 +40,6 @@ def write_reference(
         rows: the window's labelled rows, in the order of their times.
         answers: what the model answered for the last of them, the holdout.
     """
-    _write_text(folder / SCHEMA, learn_schema(data_path, spec).model_dump_json())
     columns = spec.columns
     label = pa.array(rows.labels)
     own = {LABEL: label if spec.task == "regression" else label.cast(pa.string())}
@@ -38,7 +47,12 @@ def write_reference(
     if shown.null_count < len(shown):
         own[PREDICTION] = shown
     features = profile_file(data_path, columns.numeric, columns.categorical)
-    _write_text(folder / PROFILE, merge(features, profile_arrays(own)).model_dump_json())
+    profile = merge(features, profile_arrays(own))
+    _write_text(folder / PROFILE, profile.model_dump_json())
+    report = read_report(data_path)
+    schema = learn_schema(report, profile, spec, count_due(data_path, spec, report))
+    _write_text(folder / SCHEMA, schema.model_dump_json())
+    _write_variation(spec, data_path, folder / VARIATION, profile, rows, shown)
     _write_sample(spec, folder / SAMPLE, rows, answers)
 
 
@@ -55,6 +69,17 @@ def shown_prediction(spec: Spec, answers: Predictions) -> pa.Array:
     if answers.probability is None:
         return pa.nulls(len(answers), pa.float64())
     return pa.array(answers.probability[:, -1], pa.float64())
+
+
+def _write_variation(
+    spec: Spec, data_path: Path, path: Path, profile: Profile, rows: Rows, shown: pa.Array
+) -> None:
+    """Count the window by stretches of time: all of its rows, and the holdout's predictions."""
+    times = rows.times[len(rows) - len(shown) :].astype(np.int64)
+    columns = spec.columns
+    found = file_variation(data_path, profile, columns.time, columns.target, (times, shown))
+    if found is not None:
+        _write_text(path, found.model_dump_json())
 
 
 def _write_sample(spec: Spec, path: Path, rows: Rows, answers: Predictions) -> None:

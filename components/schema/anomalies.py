@@ -2,225 +2,170 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
-from components.core.verdict import Finding, Severity
+from components.core.verdict import Finding
 from components.core.words import percent
-from components.schema.column_schema import ColumnSchema
-from components.schema.summary import CategorySummary, NumberSummary, Summary
-from components.spec.model import SchemaCheck, Task
-
-# Half a likelihood-ratio statistic, in nats: clean windows exceed it about once in a million.
-_CHANCE = 14.0
-_SHOWN = 5
-
-
-def beyond_chance(hits: int, rows: int, hits_before: int, rows_before: int) -> bool:
-    """Whether hits became more frequent by more than the chance of two samples explains.
-
-    A likelihood-ratio test of two binomial samples (Wilks, 1938), exact enough for few hits and
-    with a level so small that thousands of clean columns raise no alarm.
-
-    >>> beyond_chance(10, 1000, 0, 1000), beyond_chance(40, 1000, 0, 1000)
-    (False, True)
-    """
-    if not rows or not rows_before or hits * rows_before <= hits_before * rows:
-        return False
-    both = (hits + hits_before) / (rows + rows_before)
-    ratio = 0.0
-    for count, size in ((hits, rows), (hits_before, rows_before)):
-        for part, expected in ((count, both * size), (size - count, (1 - both) * size)):
-            ratio += part * math.log(part / expected) if part else 0.0
-    return ratio > _CHANCE
-
-
-def missing_column(name: str, is_target: bool) -> Finding:
-    """The source has no such column."""
-    role = "the target" if is_target else "a feature"
-    return Finding(
-        column=name,
-        statistic="missing column",
-        severity="blocked",
-        message=f"{name}, {role}, is missing in the source; restore it or change the spec",
-    )
+from components.data.report import ColumnReport
+from components.drift.columns import NumericProfile
+from components.schema.category_anomalies import category_findings, counts_of
+from components.schema.causes import unreadable_cause
+from components.schema.chance import Chance
+from components.schema.column_schema import Column, ColumnSchema
+from components.schema.number_anomalies import number_findings
+from components.spec.model import SchemaCheck
 
 
 def missing_values(
-    name: str,
-    summary: Summary,
-    unparsable: int,
-    before: ColumnSchema | None,
-    limits: SchemaCheck,
+    name: str, seen: ColumnSchema, before: ColumnSchema | None, limits: SchemaCheck
 ) -> Iterator[Finding]:
     """No values at all, or more rows without one than before.
 
-    Unparsable values count elsewhere, on both sides: they are no missing ones.
+    Unreadable values count elsewhere, on both sides: they are no missing ones.
     """
-    nulls = max(summary.nulls - unparsable, 0)
-    share = nulls / max(summary.rows, 1)
-    share_before = before.missing / max(before.rows, 1) if before else 0.0
-    if summary.rows and not summary.present:
-        was = f"{percent(share_before)} of the rows had none before" if before else "see the spec"
-        had = before is None or before.present > 0
-        yield Finding(
+    if not seen.rows or not seen.missing:
+        return
+    before = before.emptiest if before else None
+    chance = Chance(
+        seen.missing, seen.rows, before.missing if before else 0, before.rows if before else 0
+    )
+    was = (
+        f"{percent(chance.share_before)} of the rows had none before" if before else "see the spec"
+    )
+    threshold = chance.share_before + limits.missing
+    if not seen.present and not seen.unparsable:
+        finding = Finding(
             column=name,
             statistic="missing values",
-            severity="blocked" if had else "info",
-            message=f"{name} has no values in any of {summary.rows:,} rows; {was}",
+            severity="blocked" if before is None or before.present else "info",
+            message=f"{name} has no values in any of {seen.rows:,} rows; {was}",
             value=1.0,
-            threshold=limits.missing,
-            count=summary.rows,
+            threshold=threshold,
+            count=seen.rows,
         )
-    elif before is not None and beyond_chance(nulls, summary.rows, before.missing, before.rows):
-        yield Finding(
-            column=name,
-            statistic="missing values",
-            severity="drift" if share - share_before > limits.missing else "warn",
-            message=f"{name} has more rows without a value: {percent(share_before)} -> "
-            f"{percent(share)} (limit {percent(share_before + limits.missing)})",
-            value=share,
-            threshold=share_before + limits.missing,
-            count=nulls,
+        yield chance.on(finding) if before and before.present else finding
+    elif before is None:
+        return
+    elif chance.beyond:
+        yield chance.on(
+            Finding(
+                column=name,
+                statistic="missing values",
+                severity="drift" if chance.share > threshold else "warn",
+                message=f"{name} has more rows without a value: {percent(chance.share_before)} -> "
+                f"{percent(chance.share)} (limit {percent(threshold)})",
+                threshold=threshold,
+            )
         )
-    elif nulls and before is not None and not before.missing:
-        yield Finding(
-            column=name,
-            statistic="missing values",
-            severity="info",
-            message=f"{name} has {nulls:,} rows without a value; the reference had none",
-            value=share,
-            threshold=limits.missing,
-            count=nulls,
+    elif not before.missing:
+        yield chance.on(
+            Finding(
+                column=name,
+                statistic="missing values",
+                severity="info",
+                message=f"{name} has {seen.missing:,} rows without a value; the reference had none",
+                threshold=threshold,
+            )
         )
 
 
-def class_findings(
-    name: str, summary: CategorySummary, task: Task, training: bool
+def unreadable_values(
+    name: str,
+    seen: ColumnSchema,
+    source: ColumnReport,
+    before: ColumnSchema | None,
+    limits: SchemaCheck,
 ) -> Iterator[Finding]:
-    """Class labels that the task cannot have."""
-    classes = len(summary.counts)
-    shown = _quoted(list(summary.counts))
-    problem = ""
-    if task == "binary" and classes > 2:
-        problem = f"has {classes} classes, but the task is binary: {shown}; use task: multiclass"
-    elif classes == 1 and training:
-        problem = f"has one class only, {shown}; choose a window with two or more"
-    if problem:
-        yield Finding(
-            column=name,
-            statistic="classes",
-            severity="blocked",
-            message=f"{name} {problem}",
-            value=float(classes),
-            count=classes,
-            examples=list(summary.counts)[:_SHOWN],
-        )
+    """Values that are not of the column's kind: `info` where the reference had as many."""
+    if not seen.unparsable:
+        return
+    total_before = before.present + before.unparsable if before else 0
+    chance = Chance(
+        seen.unparsable,
+        seen.present + seen.unparsable,
+        before.unparsable if before else 0,
+        total_before,
+    )
+    usual = chance.share_before
+    severity = "warn"
+    if usual and not chance.beyond:
+        severity = "info"
+    elif chance.share > 0.5 >= usual:
+        severity = "blocked"
+    elif chance.share - usual > limits.missing:
+        severity = "drift"
+    what = "numbers" if seen.kind == "number" else "texts"
+    cause = unreadable_cause(source.examples)
+    such = f", such as {source.examples[0]!r}" if source.examples else ""
+    finding = Finding.model_validate(
+        {
+            "column": name,
+            "statistic": "unparsable",
+            "severity": severity,
+            "message": f"{name}: {seen.unparsable:,} values ({percent(chance.share)}) are no {what}"
+            f"{such}"
+            + (f"; {cause}" if cause else "")
+            + (f"; {percent(usual)} were none before" if usual else ""),
+            "value": chance.share,
+            "threshold": usual + limits.missing,
+            "count": seen.unparsable,
+            "examples": source.examples,
+        }
+    )
+    yield chance.on(finding) if total_before else finding
 
 
 def domain_findings(
-    name: str, summary: Summary, before: ColumnSchema, limits: SchemaCheck, is_target: bool
+    name: str,
+    column: Column,
+    seen: ColumnSchema,
+    before: ColumnSchema,
+    limits: SchemaCheck,
+    *,
+    is_target: bool,
 ) -> Iterator[Finding]:
-    """Values that the reference did not have."""
-    if isinstance(summary, NumberSummary) and before.kind == "number":
-        yield from _range(name, summary, before, limits)
-        yield from _fractions(name, summary, before)
-        constant = summary.minimum == summary.maximum
-        value = f"{summary.minimum:.6g}" if summary.minimum is not None else ""
-    elif isinstance(summary, CategorySummary) and before.kind == "category":
-        yield from _categories(name, summary, before, limits, is_target)
-        constant = len(summary.counts) == 1
-        value = next(iter(summary.counts), "")
-    else:
+    """Values that the reference did not have, and a column that has only one now."""
+    if seen.kind != before.kind:
+        yield Finding(
+            column=name,
+            statistic="role",
+            severity="info",
+            message=f"{name} is a {seen.kind} in the spec and was a {before.kind} for the "
+            "champion; its values are not compared",
+        )
         return
-    # At best as likely as that many draws of the reference's most frequent value.
-    most = before.most_common / max(before.present, 1)
-    if constant and most < 1 and -summary.present * math.log(most or 1e-9) > _CHANCE:
+    if isinstance(column, NumericProfile):
+        found = list(number_findings(name, column, seen, before, limits))
+        constant = column.minimum == column.maximum
+        value = f"{column.minimum:.6g}" if column.minimum is not None else ""
+    else:
+        found = list(category_findings(name, column, seen, before, limits, is_target=is_target))
+        counts = counts_of(column)
+        constant = len(counts) == 1 and not column.rest
+        value = next(iter(counts), "")
+    yield from found
+    if constant and not any(finding.severity == "drift" for finding in found):
+        yield from _constant(name, value, seen, before, is_target=is_target)
+
+
+def _constant(
+    name: str, value: str, seen: ColumnSchema, before: ColumnSchema, *, is_target: bool
+) -> Iterator[Finding]:
+    """One value in every row, where the reference had others so often that one would show."""
+    before = before.most_constant
+    others = Chance(before.present - before.most_common, before.present, 0, seen.present)
+    if others.beyond:
+        most = before.most_common / before.present
         yield Finding(
             column=name,
             statistic="constant",
-            severity="warn",
+            severity="drift" if is_target else "warn",
             message=f"{name} is constant: every value is {value}; at most {percent(most)} of them "
             "were equal before",
-            count=summary.present,
+            value=1.0,
+            threshold=most,
+            answer="drift",
+            p_value=others.p_value,
+            count=seen.present,
             examples=[value],
         )
-
-
-def _range(
-    name: str, summary: NumberSummary, before: ColumnSchema, limits: SchemaCheck
-) -> Iterator[Finding]:
-    outside = summary.below + summary.above
-    if not outside:
-        return
-    share = outside / summary.present
-    severity: Severity = "info"
-    if beyond_chance(outside, summary.present, 0, before.present):
-        severity = "drift" if share > limits.outside else "warn"
-    yield Finding(
-        column=name,
-        statistic="range",
-        severity=severity,
-        message=f"{name} is outside of {summary.low:.6g} to {summary.high:.6g} in {outside:,} rows "
-        f"({percent(share)}, limit {percent(limits.outside)}): it goes from {summary.minimum:.6g} "
-        f"to {summary.maximum:.6g}, the reference from {before.minimum:.6g} to "
-        f"{before.maximum:.6g}",
-        value=share,
-        threshold=limits.outside,
-        count=outside,
-        examples=summary.examples,
-    )
-
-
-def _fractions(name: str, summary: NumberSummary, before: ColumnSchema) -> Iterator[Finding]:
-    count = summary.fractional
-    if count and before.whole:
-        chance = not beyond_chance(count, summary.present, 0, before.present)
-        yield Finding(
-            column=name,
-            statistic="whole numbers",
-            severity="info" if chance else "warn",
-            message=f"{name} has fractions in {count:,} values; all were whole numbers before",
-            value=count / summary.present,
-            count=count,
-        )
-
-
-def _categories(
-    name: str,
-    summary: CategorySummary,
-    before: ColumnSchema,
-    limits: SchemaCheck,
-    is_target: bool,
-) -> Iterator[Finding]:
-    new = {k: n for k, n in summary.counts.items() if k not in before.categories}
-    if not new or not before.complete:
-        return
-    count = sum(new.values())
-    share = count / summary.present
-    # A sample misses rare categories: about as many rows as it has categories seen once
-    # (Good, 1953).
-    once = sum(n == 1 for n in before.categories.values())
-    severity: Severity = "info"
-    if beyond_chance(count, summary.present, once, before.present):
-        severity = "drift" if share > limits.categories or is_target else "warn"
-    elif is_target:
-        severity = "warn"  # the model cannot be right on a class that it never saw
-    examples = sorted(new, key=lambda key: (-new[key], key))
-    one, more = ("class", "classes") if is_target else ("category", "categories")
-    yield Finding(
-        column=name,
-        statistic="new categories",
-        severity=severity,
-        message=f"{name} has {len(new):,} new {one if len(new) == 1 else more} in {count:,} rows "
-        f"({percent(share)}, limit {percent(limits.categories)}): {_quoted(examples)}",
-        value=share,
-        threshold=limits.categories,
-        count=count,
-        examples=examples[:_SHOWN],
-    )
-
-
-def _quoted(names: list[str]) -> str:
-    shown = ", ".join(repr(n if len(n) <= 40 else f"{n[:37]}...") for n in names[:_SHOWN])
-    return f"{shown} and others" if len(names) > _SHOWN else shown

@@ -1,85 +1,125 @@
-"""What a column looked like in a training window, with what it takes to judge others fairly."""
+"""What a column looked like in a window, with what it takes to judge others fairly."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from pydantic import Field
+import numpy as np
+from pydantic import Field, model_validator
 
 from components.core.verdict import Document
-from components.data.convert import to_numbers
-from components.schema.summary import CategorySummary, NumberSummary
+from components.data.report import ColumnReport
+from components.drift.columns import CategoryProfile, NumericProfile
 
 Kind = Literal["number", "category"]
+Column = NumericProfile | CategoryProfile
+Quartiles = tuple[float, float, float]
 
-# More categories than this are not kept by name: such a column is text, not a set.
-_KEPT_CATEGORIES = 5_000
+_FEWEST_CELLS = 20
 
 
 class ColumnSchema(Document):
-    """A column of a training window.
+    """A column of a window: its types, its domain, and how often it had no value.
 
-    `source_type` is the source's own type. `nulls` are the rows without a value, among them the
-    `unparsable` ones, whose value could not be read. Numbers have their range and whether
-    all were whole; categories their counts, or none where there were too many (`complete` false).
-    `most_common` is how many rows had the most frequent value.
+    `source_types` are the types that the source had. Of the `rows`, the `missing` ones never had a
+    value and the `unparsable` ones had one of another kind. Numbers have their range, their
+    quartiles, and whether all were `whole` or `rounded`; categories have their names where there
+    were few enough to be `complete`. `most_common` is how many rows at most had the same value.
+
+    What later windows are judged by without the counts: `rare` is how many categories occurred
+    once and twice, and `doubtful`, where the names are not complete, how many rows may have a
+    category that is not among the reference's most frequent ones.
+
+    `accepted` are the windows' own schemas of the column that somebody took for the reference's as
+    well; the types and the domain hold theirs already.
     """
 
     kind: Kind
-    source_type: str
+    source_types: list[str]
     rows: int
-    nulls: int
+    missing: int
     unparsable: int = 0
     most_common: int = 0
     minimum: float | None = None
     maximum: float | None = None
     whole: bool = False
-    categories: dict[str, int] = Field(default_factory=dict)
+    rounded: bool = False
+    quartiles: list[Quartiles] = Field(default_factory=list)
+    categories: list[str] = Field(default_factory=list)
     complete: bool = True
+    rare: tuple[int, int] = (0, 0)
+    doubtful: int = 0
+    accepted: list[ColumnSchema] = Field(default_factory=list)
+
+    @property
+    def emptiest(self) -> ColumnSchema:
+        """The one with the largest share of missing values, of this and the accepted ones."""
+        return max((self, *self.accepted), key=lambda each: each.missing / max(each.rows, 1))
+
+    @property
+    def most_constant(self) -> ColumnSchema:
+        """The one with the most frequent value, of this and the accepted ones."""
+        return max((self, *self.accepted), key=lambda each: each.most_common / max(each.present, 1))
 
     @property
     def present(self) -> int:
         """The rows with a value."""
-        return self.rows - self.nulls
+        return max(self.rows - self.missing - self.unparsable, 0)
 
-    @property
-    def missing(self) -> int:
-        """The rows that never had a value."""
-        return max(self.nulls - self.unparsable, 0)
+    @model_validator(mode="before")
+    @classmethod
+    def _read_older(cls, document: Any) -> Any:
+        """A column of format 1 had one type, counted categories, and nulls of both kinds."""
+        if not isinstance(document, dict) or "source_type" not in document:
+            return document
+        older = dict(document)
+        nulls, unparsable = older.pop("nulls"), older.get("unparsable", 0)
+        counts = list(older.get("categories", {}).values())
+        return older | {
+            "source_types": [older.pop("source_type")],
+            "missing": max(nulls - unparsable, 0),
+            "categories": sorted(older.get("categories", {})),
+            "rare": (counts.count(1), counts.count(2)),
+            "doubtful": 0 if older.get("complete", True) else older["rows"] - nulls,
+        }
 
 
 def learn_column(
-    column: pa.Array, kind: Kind, source_type: str, unparsable: int = 0
+    column: Column, source: ColumnReport, rows: int | None = None, *, target: bool = False
 ) -> ColumnSchema:
-    """Learn a column's schema.
+    """What a window's profile and its ingest report say of a column.
 
     Args:
-        column: its values.
-        kind: what they are to be.
-        source_type: the source's own type.
-        unparsable: how many of the nulls are values that ingest could not read.
+        column: its profile; ingest has made nulls of the values that it could not read.
+        source: how it arrived.
+        rows: how many rows could have had a value, where the profile is of those alone that did.
+        target: whether it is the target, of which the profile has the labels alone.
 
-    >>> learn_column(pa.array([3.0, 4.0, 4.0, None]), "number", "double").most_common
-    2
+    >>> import pyarrow as pa
+    >>> from components.drift.profile import profile_arrays
+    >>> profile = profile_arrays({"a": pa.array([3.0, 4.0, 4.0, None])}).columns["a"]
+    >>> learned = learn_column(profile, ColumnReport(source_type="double"))
+    >>> learned.minimum, learned.whole, learned.missing, learned.present
+    (3.0, True, 1, 3)
     """
-    if kind == "number":
-        return _learn_numbers(column, source_type, unparsable)
-    summary = CategorySummary()
-    summary.add(column)
-    complete = summary.complete and len(summary.counts) <= _KEPT_CATEGORIES
-    return ColumnSchema(
-        kind=kind,
-        source_type=source_type,
-        rows=summary.rows,
-        nulls=summary.nulls,
-        unparsable=unparsable + summary.unfit,
-        most_common=max(summary.counts.values(), default=0),
-        categories=dict(sorted(summary.counts.items())) if complete else {},
-        complete=complete,
-    )
+    infinite = 0
+    if isinstance(column, NumericProfile):
+        infinite = column.negative_infinite + column.positive_infinite
+    unreadable = column.unreadable + infinite
+    total = column.rows if rows is None else rows
+    labelled = column.present - infinite
+    empty = total - labelled - unreadable if target else column.missing + column.absent
+    common = {
+        "source_types": [source.source_type],
+        "rows": total,
+        "missing": max(empty - source.unparsable, 0),
+        "unparsable": source.unparsable + unreadable,
+        "most_common": min(column.most_common, labelled),
+    }
+    if isinstance(column, NumericProfile):
+        return ColumnSchema(kind="number", **common, **_numbers(column))
+    return ColumnSchema(kind="category", **common, **_categories(column))
 
 
 def widened(before: ColumnSchema | None, by: float) -> tuple[float, float]:
@@ -89,29 +129,71 @@ def widened(before: ColumnSchema | None, by: float) -> tuple[float, float]:
     zero stays there (amounts, counts, durations), and that of a constant stays a point.
 
     >>> column = ColumnSchema(
-    ...     kind="number", source_type="double", rows=9, nulls=0, minimum=10, maximum=20)
+    ...     kind="number", source_types=["double"], rows=9, missing=0, minimum=10, maximum=20)
     >>> widened(column, 0.5)
     (5.0, 25.0)
     """
     if before is None or before.minimum is None or before.maximum is None:
         return -math.inf, math.inf
-    width = before.maximum - before.minimum
-    low = before.minimum if before.minimum == 0 else before.minimum - by * width
-    return low, before.maximum + by * width
+    # Half the ends are subtracted: a width may be larger than the largest double.
+    more = 2 * by * (before.maximum / 2 - before.minimum / 2)
+    low = before.minimum if before.minimum == 0 else before.minimum - more
+    return low, before.maximum + more
 
 
-def _learn_numbers(column: pa.Array, source_type: str, unparsable: int) -> ColumnSchema:
-    summary = NumberSummary()
-    summary.add(column)
-    common = pc.mode(to_numbers(column)[0], 1).to_pylist()
-    return ColumnSchema(
-        kind="number",
-        source_type=source_type,
-        rows=summary.rows,
-        nulls=summary.nulls,
-        unparsable=unparsable + summary.unfit,
-        most_common=common[0]["count"] if common else 0,
-        minimum=summary.minimum,
-        maximum=summary.maximum,
-        whole=bool(summary.present) and not summary.fractional,
+def _numbers(column: NumericProfile) -> dict[str, Any]:
+    found = [column.quantile(share) for share in (0.25, 0.5, 0.75)]
+    return {
+        "minimum": column.minimum,
+        "maximum": column.maximum,
+        "whole": bool(column.finite) and column.whole and not column.fractional,
+        "rounded": is_rounded(column),
+        "quartiles": [tuple(found)] if None not in found else [],
+    }
+
+
+def _categories(column: CategoryProfile) -> dict[str, Any]:
+    counts = column.counts
+    complete = column.complete and not column.rest
+    named = {name for name, count in zip(column.known, counts, strict=True) if count}
+    # The known ones were chosen for their counts, and so have more than their due: by up to three
+    # deviations of a Poisson count, which the largest of a thousand seldom exceeds.
+    sure = (
+        0.0
+        if column.rest and column.complete
+        else sum(max(count - 3 * math.sqrt(count), 0.0) for count in counts)
     )
+    return {
+        "categories": sorted(named | column.others.keys()) if complete else [],
+        "complete": complete,
+        "rare": (counts.count(1), counts.count(2)),
+        "doubtful": 0 if complete else column.present - math.floor(sure),
+    }
+
+
+def is_rounded(column: NumericProfile) -> bool:
+    """Whether numbers that took any value before now take a few, evenly spread: as after rounding.
+
+    Between the first and the last tenth of the values, most of the reference's cells are then
+    empty, and the filled ones stand alone; values that gather elsewhere fill neighbouring cells.
+
+    >>> import pyarrow as pa
+    >>> from components.drift.profile import profile_arrays
+    >>> values = np.random.default_rng(0).normal(0, 20, 4000)
+    >>> reference = profile_arrays({"a": pa.array(values)})
+    >>> fresh = profile_arrays({"a": pa.array(np.rint(values))}, reference)
+    >>> is_rounded(reference.columns["a"]), is_rounded(fresh.columns["a"])
+    (False, True)
+    """
+    if column.discrete or not column.finite:
+        return False
+    counts = np.array(column.counts)
+    below = np.cumsum(counts)
+    first, last = np.searchsorted(below, [0.1 * below[-1], 0.9 * below[-1]])
+    middle = counts[first : last + 1]
+    if middle.size < _FEWEST_CELLS or middle.sum() < middle.size:
+        return False
+    filled = middle > 0
+    expected = middle.size * (1 - math.exp(-middle.sum() / middle.size))
+    runs = np.count_nonzero(np.diff(filled.astype(np.int8), prepend=0) == 1)
+    return bool(filled.sum() < 0.5 * expected and runs > 0.5 * filled.sum())

@@ -9,7 +9,7 @@ from components.core.verdict import Finding
 from components.core.window import Window, parse_time
 from components.core.words import percent
 from components.data.report import IngestReport
-from components.schema.anomalies import beyond_chance
+from components.schema.chance import Chance
 
 _PROBLEMS = {
     "rows_bad_time": "have no readable event time and were left out",
@@ -25,37 +25,58 @@ def row_problems(report: IngestReport) -> dict[str, int]:
 
 
 def row_findings(
-    report: IngestReport, before: Mapping[str, int], rows_before: int
+    report: IngestReport, time: str, before: Mapping[str, int], rows_before: int
 ) -> Iterator[Finding]:
-    """Rows that could not be used: `warn` where there are more of them than in the reference."""
+    """Rows that could not be used: `warn` where there are more of them than in the reference.
+
+    Args:
+        report: the window's ingest report.
+        time: the name of the time column.
+        before: how many rows of the reference had which problem.
+        rows_before: how many rows were read for it; 0 where there is none.
+    """
+    times = report.columns[time].examples if time in report.columns else []
+    examples = {"rows_malformed": report.malformed, "rows_bad_time": times}
     for name, count in row_problems(report).items():
         if not count:
             continue
-        usual = rows_before and not beyond_chance(
-            count, report.rows_read, before.get(name, 0), rows_before
-        )
-        share = count / max(report.rows_read, 1)
-        yield Finding(
+        read = report.rows_read + (report.rows_malformed if name == "rows_malformed" else 0)
+        chance = Chance(count, read, before.get(name, 0), rows_before)
+        shown = examples.get(name, [])
+        such = f", such as {shown[0]!r}" if shown else ""
+        finding = Finding(
             column="",
             statistic=name.replace("_", " "),
-            severity="info" if usual else "warn",
-            message=f"{count:,} of {report.rows_read:,} rows ({percent(share)}) {_PROBLEMS[name]}",
-            value=share,
+            severity="info" if rows_before and not chance.beyond else "warn",
+            message=f"{count:,} of {read:,} rows ({percent(chance.share)}) {_PROBLEMS[name]}{such}",
+            value=chance.share,
             count=count,
-            examples=report.malformed if name == "rows_malformed" else [],
+            examples=shown,
         )
+        yield chance.on(finding) if rows_before else finding
 
 
-def new_columns(report: IngestReport, before: list[str]) -> Iterator[Finding]:
-    """Columns that the source did not have; the spec does not name them."""
-    for name in report.extra_columns:
-        if name not in before:
-            yield Finding(
-                column=name,
-                statistic="new column",
-                severity="info",
-                message=f"the source has a new column, {name}; the spec does not use it",
-            )
+def too_few(report: IngestReport, rows_before: int) -> Iterator[Finding]:
+    """Fewer rows than could show anything, or none at all."""
+    if not report.rows:
+        yield Finding(
+            column="",
+            statistic="rows",
+            severity="warn",
+            answer="underpowered",
+            message="the window has no rows, so nothing about its columns can be told; "
+            "check the source or choose another window",
+            count=0,
+        )
+    elif rows_before and Chance(0, report.rows, 0, rows_before).answer == "underpowered":
+        yield Finding(
+            column="",
+            statistic="rows",
+            severity="info",
+            answer="underpowered",
+            message=f"{report.rows:,} rows are too few to tell an anomaly from chance",
+            count=report.rows,
+        )
 
 
 def labels_late(report: IngestReport, window: Window, delay: timedelta) -> bool:

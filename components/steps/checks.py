@@ -14,19 +14,34 @@ from components.steps.files import write_output
 def schema_step(context: Context, purpose: str, data: str, destination: str) -> Verdict:
     """Check a window against the champion's schema, or against the spec where there is none.
 
+    Changes that were accepted with `driftline schema accept` belong to the champion's schema. What
+    the window's own schema is goes into the store beside the verdict, to be accepted from there.
+
     Raises:
         BlockedError: when a window that is meant for training must not be trained on.
     """
-    from components.schema.schema import check_schema
+    from components.data.report import read_report
+    from components.release.accepted import AcceptedSchemas, observed_name
+    from components.schema.check import judge_schema, observe
+    from components.schema.reading import read_profile
 
     with context.step(f"check_schema_{purpose}") as say:
         champion = LocalTarget(context.store, context.spec.model).champion()
-        verdict = check_schema(
-            Path(data),
+        report = read_report(data)
+        profile = read_profile(data, report, context.spec, champion.profile if champion else None)
+        accepted = AcceptedSchemas(context.store, context.spec.model)
+        verdict = judge_schema(
+            report,
+            profile,
+            accepted.widen(champion.schema) if champion else None,
             context.spec,
             context.window,
-            champion.schema if champion else None,
             champion.version if champion else "",
+        )
+        observed = observe(report, profile, context.spec, context.window)
+        context.store.write(
+            observed_name(context.spec.model, context.window, purpose),
+            observed.model_dump_json().encode(),
         )
         _keep(context, verdict, destination, name=f"schema_{purpose}")
         if verdict.status == "blocked" and purpose == "training":
@@ -58,6 +73,8 @@ def drift_step(
             context.window,
             champion.version,
             importances=champion.training.importances,
+            variation=champion.variation,
+            samples=(champion.folder / "sample.parquet", Path(data)),
         )
         _keep(context, verdict, destination)
         write_report(
@@ -89,6 +106,7 @@ def skew_step(context: Context, data: str, predictions: str, destination: str) -
 
 def performance_step(context: Context, data: str, predictions: str, destination: str) -> Verdict:
     """Check the champion's quality on the labels that have arrived."""
+    from components.model.concept_state import ConceptMemory
     from components.model.performance import check_performance
 
     with context.step("check_performance") as say:
@@ -101,6 +119,7 @@ def performance_step(context: Context, data: str, predictions: str, destination:
             context.window,
             champion.version,
             lambda: champion.model(context.spec.estimator.allowed_prefixes),
+            ConceptMemory(context.store, context.spec.model),
         )
         _keep(context, verdict, destination)
         say(verdict.status, verdict.headline)

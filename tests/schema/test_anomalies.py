@@ -7,11 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.verdict import Verdict
-from components.schema import summary as summaries
-from components.schema.anomalies import beyond_chance
+from components.data.report import ColumnReport
+from components.drift.profile import profile_arrays
+from components.schema.chance import Chance
 from components.schema.column_schema import learn_column, widened
 from components.schema.row_anomalies import row_findings
-from components.schema.summary import CategorySummary, NumberSummary, summarise
+
+
+def beyond_chance(*counts):
+    return Chance(*counts).beyond
+
+
+def learned(values):
+    profile = profile_arrays({"a": values})
+    return learn_column(profile.columns["a"], ColumnReport(source_type="double"))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.03, 0.5, 0.99])
@@ -40,30 +49,9 @@ def test_fewer_hits_are_no_increase(hits, more, before, more_before):
 
 
 def test_a_range_is_widened_with_sense():
-    column = learn_column(pa.array([0.0, 4.0]), "number", "double")
-    assert widened(column, 0.5) == (0.0, 6.0)
-    assert widened(learn_column(pa.array([3.0, 3.0]), "number", "double"), 0.5) == (3.0, 3.0)
-    assert widened(learn_column(pa.nulls(2), "number", "double"), 0.5) == (-math.inf, math.inf)
-
-
-def test_too_many_categories_are_not_kept(monkeypatch):
-    monkeypatch.setattr(summaries, "MOST_CATEGORIES", 10)
-    summary = CategorySummary()
-    batch = pa.record_batch({"c": pa.array([f"k{i}" for i in range(11)])})
-    summarise([batch, batch], {"c": summary})
-    assert (summary.rows, summary.complete, summary.counts) == (22, False, {})
-    column = learn_column(batch.column("c"), "category", "string")
-    assert (column.complete, column.categories) == (False, {})
-
-
-def test_a_summary_does_not_depend_on_the_batches():
-    values = pa.array([1.5, None, -7.0, 300.0, float("inf")])
-    whole, parts = NumberSummary(0, 100), NumberSummary(0, 100)
-    summarise([pa.record_batch({"a": values})], {"a": whole})
-    summarise([pa.record_batch({"a": values.slice(i, 1)}) for i in range(5)], {"a": parts})
-    assert vars(whole) == vars(parts)
-    assert (whole.rows, whole.nulls, whole.unfit) == (5, 2, 1)
-    assert (whole.below, whole.above, whole.fractional) == (1, 1, 1)
+    assert widened(learned(pa.array([0.0, 4.0])), 0.5) == (0.0, 6.0)
+    assert widened(learned(pa.array([3.0, 3.0])), 0.5) == (3.0, 3.0)
+    assert widened(learned(pa.nulls(2, pa.float64())), 0.5) == (-math.inf, math.inf)
 
 
 def test_row_problems_without_a_reference_are_warnings():
@@ -86,8 +74,8 @@ def test_row_problems_without_a_reference_are_warnings():
         columns={},
         fingerprint="f",
     )
-    (finding,) = row_findings(report, {}, 0)
+    (finding,) = row_findings(report, "time", {}, 0)
     assert finding.message == "5 of 100 rows (5.0 %) have no id and were left out"
     assert Verdict.of("schema", "w", "", [finding]).status == "warn"
-    (finding,) = row_findings(report, {"rows_no_id": 5}, 100)
+    (finding,) = row_findings(report, "time", {"rows_no_id": 5}, 100)
     assert finding.severity == "info"

@@ -10,8 +10,10 @@ from components.core.errors import DataError
 from components.core.verdict import Verdict
 from components.core.window import Window
 from components.data.ingest import ingest_window
-from components.data.report import METADATA_KEY, ColumnReport, IngestReport
-from components.schema.schema import Schema, check_schema, learn_schema
+from components.data.report import METADATA_KEY, ColumnReport, IngestReport, read_report
+from components.schema.check import check_schema
+from components.schema.reading import count_due, read_profile
+from components.schema.schema import Schema, learn_schema
 from components.spec.load import parse_spec
 from tests.data.conftest import make_spec
 
@@ -31,6 +33,13 @@ WINDOW = Window.parse("2024-01")
 @pytest.fixture
 def spec():
     return parse_spec(SPEC)
+
+
+def _learn(path, spec):
+    """The schema of a window, and the profile that belongs to it."""
+    report = read_report(path)
+    profile = read_profile(path, report, spec, None)
+    return learn_schema(report, profile, spec, count_due(path, spec, report)), profile
 
 
 def _rows(count=3000, seed=0, **changed):
@@ -99,11 +108,17 @@ def ingested(tmp_path):
 @pytest.fixture
 def check(ingested, spec):
     """Check rows against a clean reference, or against none."""
-    reference = learn_schema(ingested(_rows(6000, seed=99)), spec)
+    reference = _learn(ingested(_rows(6000, seed=99)), spec)
 
     def verdict(columns, against=reference, **options):
+        schema, profile = against or (None, None)
         found = check_schema(
-            ingested(columns, **options), spec, WINDOW, against, "v1" if against else ""
+            ingested(columns, **options),
+            spec,
+            WINDOW,
+            schema,
+            "v1" if against else "",
+            reference=profile,
         )
         assert Verdict.model_validate_json(found.model_dump_json()) == found
         return found
@@ -116,11 +131,12 @@ def _found(verdict):
 
 
 def test_a_schema_survives_being_written(ingested, spec):
-    schema = learn_schema(ingested(_rows()), spec)
+    schema, _ = _learn(ingested(_rows()), spec)
     assert Schema.model_validate_json(schema.model_dump_json()) == schema
     assert list(schema.columns) == ["a", "b", "c", "y"]
     assert schema.columns["b"].whole
-    assert schema.columns["y"].categories.keys() == {"0", "1"}
+    assert schema.columns["y"].categories == ["0", "1"]
+    assert schema.keys == {}
     assert schema.extra_columns == ["note"]
 
 
@@ -128,7 +144,7 @@ def test_the_order_of_the_rows_does_not_show(ingested, spec):
     made = _rows()
     order = pa.array(np.random.default_rng(1).permutation(3000))
     shuffled = {name: column.take(order) for name, column in made.items()}
-    assert learn_schema(ingested(made), spec) == learn_schema(ingested(shuffled), spec)
+    assert _learn(ingested(made), spec) == _learn(ingested(shuffled), spec)
 
 
 def test_fresh_clean_windows_raise_no_alarm(check):
@@ -282,34 +298,34 @@ def test_the_first_training_is_judged_against_the_spec_alone(check):
 
 def test_a_column_that_was_empty_before_may_stay_empty(check, ingested, spec):
     nothing = {**BASE, "a": pa.nulls(3000, pa.float64())}
-    reference = learn_schema(ingested(nothing), spec)
+    reference = _learn(ingested(nothing), spec)
     assert check(nothing, against=reference).status == "ok"
     assert check(BASE, against=reference).status == "ok"
 
 
 def test_what_the_reference_had_as_well_is_not_new(check, ingested, spec):
-    reference = learn_schema(ingested(_rows(seed=1), duplicates=40, rows_no_id=3), spec)
+    reference = _learn(ingested(_rows(seed=1), duplicates=40, rows_no_id=3), spec)
     assert check(BASE, against=reference, duplicates=45).status == "ok"
     assert check(BASE, against=reference, duplicates=400).status == "warn"
 
 
 def test_a_constant_column_that_varies_now_is_out_of_range(check, ingested, spec):
     constant = {**BASE, "b": pa.array([3.0] * 3000)}
-    reference = learn_schema(ingested(constant), spec)
+    reference = _learn(ingested(constant), spec)
     finding = _found(check(BASE, against=reference))["b", "range"]
     assert finding.severity == "drift"
 
 
 def test_texts_of_untyped_sources_change_no_type(check, ingested, spec):
     untyped = dict.fromkeys(SPEC_TYPES, "text")
-    reference = learn_schema(ingested(_rows(seed=1), types=untyped), spec)
+    reference = _learn(ingested(_rows(seed=1), types=untyped), spec)
     assert check(BASE, against=reference, types=untyped).status == "ok"
     assert check(BASE, against=reference).status == "ok"
 
 
 def test_text_of_which_nearly_all_is_new_is_no_set_of_categories(check, ingested, spec):
     unique = {**BASE, "c": pa.array([f"u{i}" for i in range(3000)])}
-    reference = learn_schema(ingested(unique), spec)
+    reference = _learn(ingested(unique), spec)
     others = {**BASE, "c": pa.array([f"v{i}" for i in range(3000)])}
     assert check(others, against=reference).status == "ok"
 
@@ -317,23 +333,27 @@ def test_text_of_which_nearly_all_is_new_is_no_set_of_categories(check, ingested
 def test_a_regression_target_is_a_number(ingested):
     spec = parse_spec(SPEC.replace("binary", "regression").replace("roc_auc", "mae"))
     made = {**BASE, "y": pa.array(np.random.default_rng(3).normal(0, 10, 3000))}
-    reference = learn_schema(ingested(made, types={"y": "double"}), spec)
+    reference, profile = _learn(ingested(made, types={"y": "double"}), spec)
     assert reference.columns["y"].kind == "number"
     far = {**made, "y": _some(made["y"], 1e6, 300)}
-    verdict = check_schema(ingested(far, types={"y": "double"}), spec, WINDOW, reference, "v1")
+    verdict = check_schema(
+        ingested(far, types={"y": "double"}), spec, WINDOW, reference, "v1", reference=profile
+    )
     assert _found(verdict)["y", "range"].severity == "drift"
 
 
 def test_a_window_without_rows_is_judged_without_error(check):
     empty = {name: column.slice(0, 0) for name, column in BASE.items()}
-    assert check(empty).status == "ok"
+    verdict = check(empty)
+    assert verdict.answer == "underpowered"
+    assert verdict.headline.startswith("the window has no rows")
 
 
 def test_a_file_that_ingest_did_not_write_is_refused(tmp_path, spec):
     path = tmp_path / "plain.parquet"
     pq.write_table(pa.table(BASE), path)
     with pytest.raises(DataError, match="run ingest again"):
-        learn_schema(path, spec)
+        _learn(path, spec)
     with pytest.raises(DataError, match=r"gone\.parquet"):
         check_schema(tmp_path / "gone.parquet", spec, WINDOW, None, "")
 
@@ -341,7 +361,7 @@ def test_a_file_that_ingest_did_not_write_is_refused(tmp_path, spec):
 def test_a_heavy_tail_is_not_out_of_range(check, ingested, spec):
     draw = np.random.default_rng(8)
     tail = {**BASE, "a": pa.array(draw.standard_cauchy(3000))}
-    reference = learn_schema(ingested(tail), spec)
+    reference = _learn(ingested(tail), spec)
     for _ in range(20):
         fresh = {**BASE, "a": pa.array(draw.standard_cauchy(3000))}
         assert check(fresh, against=reference).status == "ok"
@@ -355,8 +375,9 @@ def test_infinite_numbers_are_unreadable_ones(check):
 def test_a_reference_with_unreadable_values_is_clean_against_itself(check, ingested, spec):
     for share in (3, 300, 2000):
         made = {**BASE, "b": _some(BASE["b"], None, share)}
-        reference = learn_schema(ingested(made, unparsable={"b": share}), spec)
-        assert (reference.columns["b"].unparsable, reference.columns["b"].missing) == (share, 0)
+        reference = _learn(ingested(made, unparsable={"b": share}), spec)
+        learned = reference[0].columns["b"]
+        assert (learned.unparsable, learned.missing) == (share, 0)
         verdict = check(made, against=reference, unparsable={"b": share})
         assert verdict.status == "ok", verdict.headline
         assert _found(verdict)["b", "unparsable"].severity == "info"
@@ -366,7 +387,7 @@ def test_a_few_more_unreadable_values_than_before_are_held_against_the_tolerance
     check, ingested, spec
 ):
     before = {**BASE, "b": _some(BASE["b"], None, 300)}
-    reference = learn_schema(ingested(before, unparsable={"b": 300}), spec)
+    reference = _learn(ingested(before, unparsable={"b": 300}), spec)
 
     def severity(count):
         made = {**BASE, "b": _some(BASE["b"], None, count)}
@@ -384,7 +405,7 @@ def test_a_few_more_unreadable_values_than_before_are_held_against_the_tolerance
 
 def test_unreadable_values_of_the_reference_excuse_no_missing_ones(check, ingested, spec):
     before = {**BASE, "b": _some(BASE["b"], None, 300)}
-    reference = learn_schema(ingested(before, unparsable={"b": 300}), spec)
+    reference = _learn(ingested(before, unparsable={"b": 300}), spec)
     finding = _found(check({**BASE, "b": _some(BASE["b"], None, 270)}, against=reference))
     missing = finding["b", "missing values"]
     assert (missing.severity, missing.count) == ("drift", 270)
@@ -426,16 +447,16 @@ def test_labels_that_are_not_due_are_not_missing_in_the_reference(tmp_path, sour
     nothing = np.zeros(count, dtype=bool)
     path, report = ingested("reference.parquet", as_of, nothing if source_has_them else ~due)
     assert report.labels_not_due == (np.count_nonzero(~due) if source_has_them else 0)
-    reference = learn_schema(path, spec)
+    reference, profile = _learn(path, spec)
     target = reference.columns["y"]
-    assert (target.rows, target.nulls) == (np.count_nonzero(due), 0)
+    assert (target.rows, target.missing) == (np.count_nonzero(due), 0)
     assert reference.columns["x"].rows == count
     lost = draw.random(count) < 0.25
-    verdict = check_schema(
-        ingested("current.parquet", later, lost)[0], spec, WINDOW, reference, "v1"
-    )
+    held = {"schema": reference, "champion": "v1", "reference": profile}
+    current = ingested("current.parquet", later, lost)[0]
+    verdict = check_schema(current, spec, WINDOW, **held)
     assert _found(verdict)["y", "missing values"].severity == "drift"
-    assert check_schema(path, spec, WINDOW, reference, "v1").status == "ok"
+    assert check_schema(path, spec, WINDOW, **held).status == "ok"
 
 
 def test_a_label_that_is_not_due_is_not_counted_as_unreadable(tmp_path):
