@@ -27,7 +27,7 @@ FORMAT = 2
 
 _BATCH_ROWS = 1 << 17
 # Columns scanned at a time, so that memory does not grow with their number.
-_BATCH_COLUMNS = 16
+_BATCH_COLUMNS = 4
 # From more rows than this the cells of a reference are chosen on evenly spaced row groups.
 _LEARN_ROWS = 1 << 22
 # Texts with a larger dictionary, in compressed bytes, are read without it: building it again for
@@ -100,7 +100,7 @@ def profile_file(
     """
     try:
         encoded = _encoded(pq.read_metadata(path), set(categorical))
-        with pq.ParquetFile(path, read_dictionary=encoded) as file:
+        with pq.ParquetFile(path, read_dictionary=encoded, pre_buffer=False) as file:
             return _profile(file, numeric, categorical, reference)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(
@@ -144,7 +144,7 @@ def profile_batches(batches: Iterable[pa.RecordBatch], reference: Profile) -> Pr
     """
     tallies = {name: tally_like(column) for name, column in reference.columns.items()}
     _add(tallies, batches)
-    return _built(tallies)
+    return Profile(columns={name: tallies[name].profile() for name in sorted(tallies)})
 
 
 def merge(a: Profile, b: Profile) -> Profile:
@@ -173,19 +173,27 @@ def _profile(
     reference: Profile | None,
 ) -> Profile:
     present = set(file.schema_arrow.names)
+    names = list(dict.fromkeys([*numeric, *categorical]))
+    as_category = set(categorical)
     known = reference.columns if reference else {}
-    tallies: Tallies = {}
-    for name in [*numeric, *categorical]:
-        learn = name not in known and name in present
-        column = _read_column(file, name) if learn else pa.nulls(0)
-        tallies[name] = _tally(name, column, name in set(categorical), reference)
+    columns: dict[str, ColumnProfile] = {}
+    for start in range(0, len(names), _BATCH_COLUMNS):
+        some: Tallies = {}
+        for name in names[start : start + _BATCH_COLUMNS]:
+            learn = name in present and name not in known
+            column = _read_column(file, name) if learn else pa.nulls(0)
+            some[name] = _tally(name, column, name in as_category, reference)
+        _scan(file, some, present)
+        columns |= {name: tally.profile() for name, tally in some.items()}
+    return Profile(columns=dict(sorted(columns.items())))
+
+
+def _scan(file: pq.ParquetFile, tallies: Tallies, present: set[str]) -> None:
     for name in tallies.keys() - present:
         tallies[name].skip(file.metadata.num_rows)
-    wanted = [name for name in tallies if name in present]
-    for start in range(0, len(wanted), _BATCH_COLUMNS):
-        some = wanted[start : start + _BATCH_COLUMNS]
-        _add({name: tallies[name] for name in some}, file.iter_batches(_BATCH_ROWS, columns=some))
-    return _built(tallies)
+    found = {name: tally for name, tally in tallies.items() if name in present}
+    if found:  # a scan of no columns would have no rows
+        _add(found, file.iter_batches(_BATCH_ROWS, columns=list(found)))
 
 
 def _add(tallies: Tallies, batches: Iterable[pa.RecordBatch]) -> None:
@@ -196,10 +204,6 @@ def _add(tallies: Tallies, batches: Iterable[pa.RecordBatch]) -> None:
                 tally.add(batch.column(places[0]))
             else:
                 tally.skip(batch.num_rows)
-
-
-def _built(tallies: Tallies) -> Profile:
-    return Profile(columns={name: tallies[name].profile() for name in sorted(tallies)})
 
 
 def _tally(
@@ -213,23 +217,23 @@ def _tally(
 def _read_column(file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
     stride = -(-file.metadata.num_rows // _LEARN_ROWS)
     groups = list(range(0, file.metadata.num_row_groups, max(stride, 1)))
-    return file.read_row_groups(groups, columns=[name]).column(name)
+    return file.read_row_groups(groups, columns=[name]).column(0)
 
 
 def _encoded(metadata: pq.FileMetaData, names: set[str]) -> list[str]:
     """Those of the text columns that are read with their dictionaries."""
-    kinds = metadata.schema.to_arrow_schema()
-    large: set[str] = set()
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        for chunk in map(row_group.column, range(row_group.num_columns)):
-            if _dictionary_bytes(chunk) > _LARGE_DICTIONARY:
-                large.add(chunk.path_in_schema)
-    return [
+    texts = {
         field.name
-        for field in kinds
-        if field.name in names and field.name not in large and pa.types.is_string(field.type)
-    ]
+        for field in metadata.schema.to_arrow_schema()
+        if field.name in names and pa.types.is_string(field.type)
+    }
+    paths = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
+    places = [index for index, path in enumerate(paths) if path in texts]
+    for row_group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(row_group.column, places):
+            if _dictionary_bytes(chunk) > _LARGE_DICTIONARY:
+                texts.discard(chunk.path_in_schema)
+    return sorted(texts)
 
 
 def _dictionary_bytes(chunk: pq.ColumnChunkMetaData) -> int:

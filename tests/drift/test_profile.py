@@ -1,5 +1,8 @@
+import functools
 import itertools
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -8,15 +11,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.core.errors import DataError
+from components.core.errors import DataError, ReleaseError
 from components.drift.columns import CategoryProfile, NumericProfile
 from components.drift.learn import KNOWN
-from components.drift.profile import Profile, merge, profile_arrays, profile_batches, profile_file
+from components.drift.profile import (
+    FORMAT,
+    Profile,
+    merge,
+    profile_arrays,
+    profile_batches,
+    profile_file,
+)
 from components.drift.tally import OTHERS
 
-number = st.one_of(st.none(), st.floats(width=64), st.integers(-3, 3).map(float))
+odd = [0.0, -0.0, math.nan, math.inf, -math.inf, 2.0**53, 5e-324, -1.7e308]
+number = st.one_of(
+    st.none(), st.floats(width=64), st.integers(-3, 3).map(float), st.sampled_from(odd)
+)
 text = st.one_of(st.none(), st.sampled_from("abc"), st.text(max_size=3))
 table = st.lists(st.tuples(number, text), max_size=40)
+whole = st.one_of(
+    st.none(), st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1), st.just(2**53 + 1)
+)
 
 
 def _columns(rows):
@@ -43,6 +59,30 @@ def test_any_split_in_any_order_gives_the_same_bytes(base, rows, cuts, order, fr
         merged = profile if merged is None else merge(profile, merged)
     assert merged.model_dump_json() == whole
     assert Profile.model_validate_json(whole).model_dump_json() == whole
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(whole, max_size=9), min_size=1, max_size=6), st.randoms(), st.data())
+def test_parts_of_different_types_merge_exactly_too(parts, order, data):
+    """The same numbers, each part as integers, doubles, decimals, texts or a dictionary."""
+    kinds = [pa.int64(), pa.float64(), pa.decimal128(38, 0), pa.string(), None]
+    reference = profile_arrays({"n": pa.array([1, 2, 2**60])})
+
+    def profile(part, kind):
+        array = pa.array(part, pa.int64())
+        array = array.dictionary_encode() if kind is None else array.cast(kind, safe=False)
+        return profile_arrays({"n": array}, reference)
+
+    given_kinds = [data.draw(st.sampled_from(kinds)) for _ in parts]
+    profiles = [profile(*pair) for pair in zip(parts, given_kinds, strict=True)]
+    first = functools.reduce(merge, profiles)
+    order.shuffle(profiles)
+    assert functools.reduce(merge, profiles).model_dump_json() == first.model_dump_json()
+    alike = [profile(part, pa.int64()) for part in parts]
+    together = profile(list(itertools.chain(*parts)), pa.int64())
+    assert functools.reduce(merge, alike) == together
+    counted = first.columns["n"].model_copy(update={"types": ["int64"]})
+    assert counted == together.columns["n"]
 
 
 @settings(deadline=None)
@@ -252,3 +292,44 @@ def test_how_often_the_most_frequent_value_occurs():
         {"n": pa.array([1, 2, 2, 2]), "t": pa.array(["a", "b", "b", None]), "e": pa.nulls(2)}
     ).columns
     assert [columns[name].most_common for name in ("n", "t", "e")] == [3, 2, 0]
+
+
+FIXTURE = Path(__file__).parent / "data" / "profile-1.json"
+
+
+def test_a_document_of_the_first_format_is_read():
+    columns = Profile.model_validate_json(FIXTURE.read_text()).columns
+    found = columns["continuous"]
+    assert (found.rows, found.missing, found.positive_infinite) == (1107, 3, 1)
+    assert found.beyond(-1e9, 100) == (0, 1)
+    # The window's 200 is among the counts that the spread of an old document comes from.
+    assert found.spread == pytest.approx(found.deviation)
+    assert columns["constant"].spread == 0
+    assert columns["nothing"].spread is None
+    assert (columns["category"].known, columns["category"].others) == (["a", "b"], {"z": 1})
+    window = profile_arrays({"continuous": pa.array([1.0])}, Profile(columns=columns))
+    assert merge(window, Profile(columns={"continuous": found})).columns["continuous"].rows == 1108
+
+
+def test_a_document_is_written_in_the_format_that_is_read_again():
+    profile = profile_arrays({"n": pa.array([1.5, 2.5]), "t": pa.array(["x", None])})
+    text = profile.model_dump_json()
+    assert json.loads(text)["format"] == FORMAT
+    assert Profile.model_validate_json(text) == profile
+
+
+def test_a_later_format_is_refused_in_one_sentence():
+    with pytest.raises(ReleaseError, match="format 3, and this driftline reads formats up to 2"):
+        Profile.model_validate_json('{"format": 3, "columns": {}, "more": 1}')
+
+
+def test_edges_have_few_digits_and_those_that_matter_have_all():
+    values = np.random.default_rng(9).normal(0, 1e-3, 20_000)
+    values[:4000] = values[0]
+    reference = profile_arrays({"n": pa.array(values)})
+    column = reference.columns["n"]
+    assert len(column.model_dump_json()) < 20_000
+    assert {values[0], values.min(), values.max()} <= set(column.edges)
+    assert column.most_common == 4000
+    moved = profile_arrays({"n": pa.array(np.nextafter(values, -1))}, reference).columns["n"]
+    assert moved.counts[column.edges.index(values[0])] == 0
