@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError
-from components.core.verdict import Finding, Severity, Verdict
+from components.core.verdict import Finding, Verdict
 from components.core.window import Window
-from components.drift import distances
-from components.drift.columns import CategoryProfile, NumericProfile
-from components.drift.describe import notes, sentence
+from components.drift.effects import Learned, learn_effects
+from components.drift.findings import (
+    column_finding,
+    ignored,
+    incomparable,
+    noted,
+    other_distances,
+    rank,
+    say_learned,
+)
+from components.drift.joint import joint_finding
 from components.drift.profile import LABEL, PREDICTION, Profile, merge, profile_arrays, profile_file
-from components.drift.rule import Evidence, Threshold, judge
+from components.drift.rule import Threshold, judge
 from components.drift.tally import same_cells
+from components.drift.variation import Variation
 from components.spec.model import Spec
-
-Column = NumericProfile | CategoryProfile
 
 
 def check_drift(
@@ -33,6 +39,8 @@ def check_drift(
     champion: str,
     *,
     importances: Mapping[str, float] | None = None,
+    variation: Variation | None = None,
+    samples: tuple[Path, Path] | None = None,
 ) -> Verdict:
     """Hold the profile of a window against the reference's, column by column.
 
@@ -43,38 +51,50 @@ def check_drift(
     Args:
         current: the window, counted in the reference's cells (`profile_window`).
         reference: the champion's training window.
-        spec: its columns and `checks.drift`: effect, alpha over all columns, ignored columns.
+        spec: its columns and `checks.drift`.
         window: the window judged.
         champion: the release it is judged against.
-        importances: the features' weights for the champion; findings are ordered by the effect
-            times the weight.
+        importances: the features' weights for the champion; findings of one severity are ordered
+            by the effect, in units of its threshold, times the weight.
+        variation: how much the reference varies by itself, for `checks.drift.learn`; without it
+            every threshold is `checks.drift.effect`.
+        samples: the release's sample and the window's file, for `checks.drift.joint`.
 
     Returns:
         The verdict; `facts` hold the rows, the number of columns judged, the names of those that
-        `drifted` and that are `underpowered`, and distances for each column.
+        `drifted` and that are `underpowered`, distances for each column, and what was `learned`.
+
+    Raises:
+        DataError: when a file of the samples is not there or is no Parquet.
     """
+    asked = spec.checks.drift
     found = {name: current.columns.get(name) for name in _names(spec, reference)}
-    judged = [name for name in found if name not in spec.checks.drift.ignore]
-    level = spec.checks.drift.alpha / max(len(judged), 1)
-    threshold = Threshold(spec.checks.drift.effect, level)
+    judged = [name for name in found if name not in asked.ignore]
+    together = samples if asked.joint else None
+    level = asked.alpha / max(len(judged) + (together is not None), 1)
+    learned = _learned(variation, found, spec, window, level)
     findings: list[Finding] = []
-    answers: dict[str, str] = {}
     statistics: dict[str, dict[str, float]] = {}
     for name, column in found.items():
         before = reference.columns.get(name)
         if before is None or column is None or not same_cells(before, column):
-            findings.append(_incomparable(name, before, column))
+            findings.append(incomparable(name, before, column))
             continue
+        own = learned.get(name)
+        threshold = Threshold(max(asked.effect, own.effect if own else 0.0), level)
         # Not every row has a prediction or a label; that says nothing about either.
-        missing = name not in (PREDICTION, LABEL)
-        evidence = judge(before, column, threshold, missing)
-        answers[name] = evidence.answer
-        statistics[name] = _statistics(before, column, evidence)
-        findings.append(_finding(name, before, column, evidence, threshold, judged))
-        findings += _notes(name, before, column)
-    ordered = sorted(findings, key=lambda finding: _rank(finding, importances or {}))
-    drifted = [f.column for f in ordered if f.severity == "drift"]
-    underpowered = [name for name in judged if answers.get(name) == "underpowered"]
+        evidence = judge(before, column, threshold, missing=name not in (PREDICTION, LABEL))
+        statistics[name] = other_distances(before, column, evidence)
+        finding = column_finding(name, before, column, evidence, threshold)
+        if own and own.effect > asked.effect:
+            finding = say_learned(finding, own)
+        findings.append(finding if name in judged else ignored(finding))
+        findings += noted(name, before, column)
+    if together is not None:
+        drifted = [finding.column for finding in findings if finding.severity == "drift"]
+        findings.append(joint_finding(*together, spec, level, drifted, importances))
+    ordered = sorted(findings, key=lambda finding: rank(finding, importances or {}))
+    underpowered = [f.column for f in ordered if f.answer == "underpowered"]
     return Verdict.of(
         "drift",
         str(window),
@@ -85,9 +105,10 @@ def check_drift(
             "rows": _rows(current, spec),
             "reference_rows": _rows(reference, spec),
             "columns": len(judged),
-            "drifted": drifted,
+            "drifted": [f.column for f in ordered if f.severity == "drift"],
             "underpowered": underpowered,
             "statistics": statistics,
+            "learned": {name: own.facts() for name, own in learned.items()},
         },
     )
 
@@ -156,87 +177,12 @@ def _names(spec: Spec, reference: Profile) -> list[str]:
     return [*spec.columns.features, *(name for name in extra if name not in spec.columns.features)]
 
 
-def _finding(
-    name: str,
-    reference: Column,
-    current: Column,
-    evidence: Evidence,
-    threshold: Threshold,
-    judged: list[str],
-) -> Finding:
-    drifted = evidence.answer == "drift"
-    ignored = drifted and name not in judged
-    message = sentence(name, reference, current, evidence, threshold)
-    new = current.others if isinstance(current, CategoryProfile) and current.complete else {}
-    return Finding(
-        column=name,
-        statistic="psi",
-        severity="drift" if drifted and not ignored else "info",
-        answer="no drift" if ignored else evidence.answer,
-        message=f"{message}; ignored, as checks.drift.ignore asks" if ignored else message,
-        value=evidence.psi,
-        threshold=threshold.effect,
-        interval=evidence.interval,
-        p_value=evidence.p_value,
-        minimum_effect=evidence.minimum_effect,
-        count=current.rows,
-        examples=sorted(new, key=lambda key: (-new[key], key))[:5],
-    )
-
-
-def _incomparable(name: str, reference: Column | None, current: Column | None) -> Finding:
-    severity: Severity = "warn"
-    if current is None and name in (PREDICTION, LABEL):
-        severity, problem = "info", f"is not judged: the window has no {name}s yet"
-    elif reference is None:
-        problem = "is not judged: the champion was trained without it"
-    elif current is None:
-        problem = "is not judged: it was not profiled"
-    else:
-        problem = "was counted in other cells than the reference; profile it against that again"
-    return Finding(column=name, statistic="psi", severity=severity, message=f"{name} {problem}")
-
-
-def _notes(name: str, reference: Column, current: Column) -> list[Finding]:
-    before = {statistic for statistic, _, _ in notes(reference)}
-    return [
-        Finding(
-            column=name,
-            statistic=statistic,
-            severity="info" if statistic in before else "warn",
-            message=f"{name}: {count:,} of {current.rows:,} values {what}",
-            count=count,
-        )
-        for statistic, count, what in notes(current)
-    ]
-
-
-def _statistics(reference: Column, current: Column, evidence: Evidence) -> dict[str, float]:
-    """Other distances between the two, for those who know them."""
-    if evidence.psi is None or evidence.cells is None:
+def _learned(
+    variation: Variation | None, names: Iterable[str], spec: Spec, window: Window, level: float
+) -> dict[str, Learned]:
+    if variation is None or not spec.checks.drift.learn:
         return {}
-    coarse = distances.jensen_shannon(evidence.cells.reference, evidence.cells.current)
-    found = {"psi": round(evidence.psi, 6), "jensen_shannon": round(coarse, 6)}
-    before, after = (np.array(p.counts, dtype=np.float64) for p in (reference, current))
-    if not before.sum() or not after.sum():
-        return found
-    if isinstance(reference, NumericProfile) and reference.edges:
-        found["kolmogorov_smirnov"] = round(distances.kolmogorov_smirnov(before, after), 6)
-        if reference.deviation:
-            edges = np.array(reference.edges)
-            area = distances.wasserstein(before, after, edges, reference.discrete)
-            found["wasserstein"] = round(area / reference.deviation, 6)
-    return found
-
-
-def _rank(finding: Finding, importances: Mapping[str, float]) -> tuple[float, float]:
-    """Sorts by the effect times the weight, the largest first; prediction and label weigh most."""
-    effect = finding.value or 0.0
-    largest = max(importances.values(), default=1.0)
-    weight = importances.get(finding.column, 0.0) if importances else 1.0
-    if finding.column in (PREDICTION, LABEL):
-        weight = largest
-    return -effect * max(weight, 0.0), -effect
+    return learn_effects(variation, names, window, level)
 
 
 def _rows(profile: Profile, spec: Spec) -> int:

@@ -11,6 +11,9 @@ EMPTY_PAGE = (
     '<!DOCTYPE html><html lang="en"><head><meta charset="UTF-8"></head><body></body></html>'
 )
 
+_STATISTICS = {"psi": "PSI", "roc_auc": "AUC"}
+_FIGURES = ("Effect", "95 % interval", "Threshold", "p-value", "Could show")
+
 _STYLE = """
 .driftline { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 24px auto;
   padding: 20px 28px; border: 1px solid #d0d0d0; border-left: 10px solid #3a7d44;
@@ -56,7 +59,7 @@ def _section(verdict: Verdict, left_out: Mapping[str, str], sampled: int) -> str
     rows, columns = verdict.facts.get("rows", 0), verdict.facts.get("columns", 0)
     parts = [
         f'<section class="driftline {verdict.status}">',
-        f'<p class="status">{verdict.check} check: {verdict.status}</p>',
+        f'<p class="status">{verdict.check} check: {verdict.status} (answer: {verdict.answer})</p>',
         f"<h1>{html.escape(verdict.headline)}</h1>",
         f"<p>Window {html.escape(verdict.window)}, {rows:,} rows and {columns:,} columns, "
         f"against the reference of {html.escape(verdict.champion or 'no release')}.</p>",
@@ -82,15 +85,26 @@ def _section(verdict: Verdict, left_out: Mapping[str, str], sampled: int) -> str
 def _table(findings: list[Finding]) -> str:
     if not findings:
         return ""
-    figures = "".join(f'<th class="figure">{name}</th>' for name in ("PSI", "95 % interval"))
+    figures = "".join(f'<th class="figure">{name}</th>' for name in _FIGURES)
     head = f"<tr><th>Column</th><th>Finding</th>{figures}</tr>"
     return f"<table>{head}{''.join(map(_row, findings))}</table>"
 
 
 def _row(finding: Finding) -> str:
-    is_effect = finding.statistic == "psi" and finding.value is not None
-    effect = f"{finding.value:.2f}" if is_effect else ""
-    interval = " to ".join(f"{end:.2f}" for end in finding.interval or ())
     texts = "".join(f"<td>{html.escape(text)}</td>" for text in (finding.column, finding.message))
-    figures = "".join(f'<td class="figure">{text}</td>' for text in (effect, interval))
+    figures = "".join(f'<td class="figure">{text}</td>' for text in _figures(finding))
     return f'<tr class="{finding.severity}">{texts}{figures}</tr>'
+
+
+def _figures(finding: Finding) -> list[str]:
+    """A finding's figures, as `_FIGURES` calls them; nothing where there is none."""
+    if finding.statistic not in _STATISTICS or finding.value is None:
+        return [""] * len(_FIGURES)
+    p_value = finding.p_value
+    return [
+        f"{_STATISTICS[finding.statistic]} {finding.value:.2f}",
+        " to ".join(f"{end:.2f}" for end in finding.interval or ()),
+        "" if finding.threshold is None else f"{finding.threshold:.2f}",
+        "" if p_value is None else f"{p_value:.1g}" if p_value >= 1e-4 else "&lt; 0.0001",
+        "" if finding.minimum_effect is None else f"{finding.minimum_effect:.2f}",
+    ]

@@ -10,19 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from components.core.errors import DataError
 from components.core.verdict import Verdict
 from components.drift.check import read_predictions
 from components.drift.page import EMPTY_PAGE, open_page
 from components.drift.profile import PREDICTION
+from components.drift.sample import SAMPLE_ROWS, chosen_rows, read_sample
 from components.drift.values import as_strings, read_numbers
 from components.spec.model import Spec
 
-_ROWS = 5_000
-_SEED = 0
 # A plot of more categories than this says nothing.
 _CATEGORIES = 30
 # More plots than this nobody looks at, and Evidently is slow.
@@ -61,39 +57,15 @@ def write_report(
     Raises:
         DataError: when a file is not there or is no Parquet.
     """
-    reference, current = _sample(sample_path, spec), _sample(data_path, spec)
+    names = [*spec.columns.features, PREDICTION]
+    reference, current = (read_sample(path, names) for path in (sample_path, data_path))
     if predictions_path is not None:
         predicted = read_predictions(predictions_path, spec, verdict.champion or None)
-        current = {**current, PREDICTION: predicted.take(pa.array(_chosen(len(predicted))))}
+        current = {**current, PREDICTION: predicted.take(pa.array(chosen_rows(len(predicted))))}
     plots = _plots(reference, current, spec, [finding.column for finding in verdict.findings])
     drawn = _evidently(plots, spec) if plots.numeric or plots.categorical else EMPTY_PAGE
     destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_text(open_page(drawn, verdict, plots.left_out, _ROWS), encoding="utf-8")
-
-
-def _sample(path: Path, spec: Spec) -> dict[str, pa.Array]:
-    """At most 5,000 rows of the features and the prediction, from all over the file."""
-    try:
-        with pq.ParquetFile(path) as file:
-            wanted = [*spec.columns.features, PREDICTION]
-            names = [name for name in wanted if name in file.schema_arrow.names]
-            parts = [file.schema_arrow.empty_table().select(names)]
-            rows, start = _chosen(file.metadata.num_rows), 0
-            for batch in file.iter_batches(columns=names):
-                inside = rows[(rows >= start) & (rows < start + batch.num_rows)]
-                parts.append(pa.table(batch).select(names).take(pa.array(inside - start)))
-                start += batch.num_rows
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {error}; write it again") from error
-    table = pa.concat_tables(parts)
-    return {name: table.column(name).combine_chunks() for name in names}
-
-
-def _chosen(rows: int) -> NDArray[np.int64]:
-    if rows <= _ROWS:
-        return np.arange(rows, dtype=np.int64)
-    generator = np.random.default_rng(_SEED)
-    return np.sort(generator.choice(rows, _ROWS, replace=False)).astype(np.int64)
+    destination.write_text(open_page(drawn, verdict, plots.left_out, SAMPLE_ROWS), encoding="utf-8")
 
 
 def _plots(

@@ -16,6 +16,7 @@ from components.spec.load import parse_spec
 
 if TYPE_CHECKING:
     from components.drift.profile import Profile
+    from components.drift.variation import Variation
     from components.model.records import TrainingRecord
     from components.model.score import FittedModel
     from components.schema.schema import Schema
@@ -162,6 +163,15 @@ class Release:
         from components.drift.profile import Profile
 
         return Profile.model_validate_json(self._text("profile.json"))
+
+    @property
+    def variation(self) -> Variation | None:
+        """How much the training window varied in time; older releases do not know."""
+        from components.drift.variation import Variation
+
+        if "variation.json" not in self.manifest.files:
+            return None
+        return Variation.model_validate_json(self._text("variation.json"))
 
     @property
     def training(self) -> TrainingRecord:

@@ -188,11 +188,16 @@ class DriftCheck(Part):
 
     `effect` is the smallest population stability index that matters, `alpha` the chance of one
     false alarm in a window, over all columns together; `ignore` lists columns that are only shown.
+    `learn` raises a column's effect to what the reference's own blocks of time, as long as the
+    window, let expect: weekdays and seasons that it has seen do not alarm. `joint` also asks a
+    classifier whether the columns together changed, on samples.
     """
 
     effect: Annotated[float, Field(gt=0)] = 0.05
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     ignore: list[str] = Field(default_factory=list)
+    learn: bool = True
+    joint: bool = False
 
 
 class SkewCheck(Part):

@@ -215,7 +215,7 @@ def test_a_column_that_would_drift_alone_may_not_among_three(rows, write, window
     before = rows(1000, c=["k"] * 500 + ["l"] * 500)
     reference = profile_file(write(before, "before.parquet"), ["a", "b"], ["c"])
     profile = profile_window(
-        write(rows(1000, c=["k"] * 567 + ["l"] * 433)), None, spec, reference
+        write(rows(1000, c=["k"] * 562 + ["l"] * 438)), None, spec, reference
     )  # a and b are the same rows
     finding = _by_column(check_drift(profile, reference, spec, window, "v1"))["c"]
     assert 0.01 / 3 < finding.p_value < 0.01

@@ -1,0 +1,156 @@
+"""Effect thresholds learned from the reference's own blocks of time.
+
+Weekdays and seasons move a column without any drift. A check joins the reference's stretches into
+blocks as long as its window, holds each block against the rest, and learns what one more block of
+the same process may show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+# scipy.special alone: scipy.stats takes most of a second to import.
+from scipy.special import stdtrit
+
+from components.core.window import Window
+from components.drift.columns import CategoryProfile, NumericProfile
+from components.drift.profile import LABEL, PREDICTION
+from components.drift.rule import Threshold, judge
+from components.drift.variation import ColumnVariation, Integers, Variation
+
+# Fewer blocks say nothing about a spread; below the second number shorter blocks say more, which
+# vary at least as much where the process is stationary.
+LEAST_BLOCKS, WANTED_BLOCKS = 4, 12
+# So many comparisons in one check, and so many blocks of a column at least and at most.
+_COMPARISONS, _FEWEST, _MOST = 30_000, 28, 120
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The index that one more block of the reference may reach by itself.
+
+    `effect` is learned from `blocks` blocks of `length` each.
+    """
+
+    effect: float
+    blocks: int
+    length: timedelta
+
+    def source(self) -> str:
+        """Where it comes from, as the end of a sentence.
+
+        >>> Learned(0.3, 12, timedelta(days=7)).source()
+        '12 blocks of 7 days in the reference'
+        """
+        hours = self.length / timedelta(hours=1)
+        amount, unit = (hours / 24, "day") if hours >= 24 else (hours, "hour")
+        if hours < 1:
+            amount, unit = 60 * hours, "minute"
+        return f"{self.blocks} blocks of {amount:.4g} {unit}{'s' * (amount != 1)} in the reference"
+
+    def facts(self) -> dict[str, float]:
+        """The same as figures."""
+        return {
+            "effect": round(self.effect, 6),
+            "blocks": self.blocks,
+            "block_seconds": self.length.total_seconds(),
+        }
+
+
+def learn_effects(
+    variation: Variation, names: Iterable[str], window: Window, level: float
+) -> dict[str, Learned]:
+    """What each column may differ in a window as long as this one without any drift.
+
+    Each block of the reference is held against the rest of it by the check's own rule. The index
+    is close to a sum of squares of normal deviations, and of all such sums with one mean a single
+    square has the longest tail (Szekely and Bakirov, 2003); so the bound for one more block is the
+    mean over the K blocks times the square of Student's t with K - 1 degrees of freedom, never
+    less than the largest seen. Blocks are shorter than the window where there would be fewer than
+    twelve: they vary at least as much.
+
+    Args:
+        variation: the reference's counts.
+        names: the columns.
+        window: its length alone counts.
+        level: the chance to exceed the bound, for one column.
+
+    Returns:
+        The columns with at least four blocks that can be compared.
+    """
+    wanted = [name for name in names if name in variation.columns]
+    most = int(np.clip(_COMPARISONS // max(len(wanted), 1), _FEWEST, _MOST))
+    learned = {}
+    for name in wanted:
+        column = variation.columns[name]
+        missing = name not in (PREDICTION, LABEL)
+        blocks, joined = _blocks(column, variation.seconds, window, missing)
+        chosen = np.unique(np.linspace(0, len(blocks) - 1, most).round().astype(np.int64))
+        total = np.array(column.counts, dtype=np.int64).sum(axis=0)
+        effects = list(_effects(column, blocks[chosen[chosen >= 0]], total, level, missing))
+        if len(effects) >= LEAST_BLOCKS:
+            t = float(stdtrit(len(effects) - 1, 1 - level / 2))
+            bound = max(float(np.mean(effects)) * t**2, *effects)
+            length = timedelta(seconds=joined * variation.seconds)
+            learned[name] = Learned(bound, len(effects), length)
+    return learned
+
+
+def _blocks(
+    column: ColumnVariation, seconds: int, window: Window, missing: bool
+) -> tuple[Integers, int]:
+    """The blocks' counts, (blocks, cells), and how many stretches a block has.
+
+    The last block ends with the reference; blocks that are nearly empty are left out.
+    """
+    counts = np.array(column.counts, dtype=np.int64)
+    rows = counts.sum(axis=1) if missing else counts[:, :-1].sum(axis=1)
+    used = np.flatnonzero(rows)
+    if not used.size:
+        return counts[:0], 1
+    counts, rows = (part[used[0] : used[-1] + 1] for part in (counts, rows))
+    joined = max(round((window.end - window.start).total_seconds() / seconds), 1)
+    joined = max(min(joined, len(counts) // WANTED_BLOCKS), 1)
+    whole = len(counts) // joined * joined
+    blocks = counts[-whole:].reshape(-1, joined, counts.shape[1]).sum(axis=1)
+    sizes = rows[-whole:].reshape(-1, joined).sum(axis=1)
+    return blocks[sizes >= np.median(sizes) / 4], joined
+
+
+def _effects(
+    column: ColumnVariation, blocks: Integers, total: Integers, level: float, missing: bool
+) -> Iterator[float]:
+    """The corrected index of each block against the rest, where both have enough rows."""
+    threshold = Threshold(effect=0.0, level=level)
+    for block in blocks:
+        psi = judge(
+            _profile(column, total - block), _profile(column, block), threshold, missing
+        ).psi
+        if psi is not None:
+            yield psi
+
+
+def _profile(column: ColumnVariation, counts: Integers) -> NumericProfile | CategoryProfile:
+    """A block as a profile in coarse cells."""
+    *cells, empty = counts.tolist()
+    rows = sum(cells) + empty
+    if column.known is not None:
+        # The rule's test for new categories does not apply: all of these are the reference's.
+        *known, rest = cells
+        return CategoryProfile(
+            rows=rows, missing=empty, complete=False, known=column.known, counts=known, rest=rest
+        )
+    edges = column.edges
+    return NumericProfile(
+        rows=rows,
+        missing=empty,
+        span=(edges[0], edges[-1]) if edges else None,
+        edges=edges,
+        counts=cells,
+        minimum=edges[0] if edges else None,
+        maximum=edges[-1] if edges else None,
+    )

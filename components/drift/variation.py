@@ -1,0 +1,223 @@
+"""How much a reference varies in time by itself.
+
+The reference is cut into equal stretches of event time, and the rows of each are counted in coarse
+cells: counts alone, which add up. `effects` learns from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import Field
+
+from components.core.errors import DataError
+from components.core.verdict import Document
+from components.drift.columns import CategoryProfile, NumericProfile
+from components.drift.profile import LABEL, PREDICTION, Profile
+from components.drift.values import as_strings, read_numbers
+
+Integers = NDArray[np.int64]
+Column = NumericProfile | CategoryProfile
+
+_QUANTILES = 20
+_CATEGORIES = 200
+# The longest stretch of which there are so many is taken; days, where there are months.
+_STRETCHES = 60
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_LENGTHS = (
+    *(1, 10, _MINUTE, 10 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR),
+    *(_DAY, 7 * _DAY, 28 * _DAY, 364 * _DAY),
+)
+_BATCH_ROWS = 1 << 17
+
+
+class ColumnVariation(Document):
+    """A column's rows in every stretch, by coarse cells.
+
+    A row of `counts` is a stretch: the cells between the `edges`, from below the first to above
+    the last, or the `known` categories and then all others; at the end the rows without a value.
+    """
+
+    edges: list[float] = Field(default_factory=list)
+    known: list[str] | None = None
+    counts: list[list[int]]
+
+
+class Variation(Document):
+    """The reference in stretches of `seconds`, the first from `start` on (UTC)."""
+
+    format: Literal[1] = 1
+    start: datetime
+    seconds: int
+    columns: dict[str, ColumnVariation] = Field(default_factory=dict)
+
+
+class VariationTally:
+    """Counts the reference's rows by stretch.
+
+    Args:
+        reference: the reference's profile; its cells are joined into coarse ones.
+        first: the first event time.
+        last: the last event time.
+
+    >>> from components.drift.profile import profile_arrays
+    >>> array = pa.array([1.0, 2.0, 2.0, None])
+    >>> tally = VariationTally(profile_arrays({"a": array}), 0, 3 * 86_400_000_000)
+    >>> tally.add(np.array([0, 0, 1, 3]) * 86_400_000_000, {"a": array})
+    >>> tally.variation().seconds, int(np.sum(tally.variation().columns["a"].counts))
+    (3600, 4)
+    """
+
+    def __init__(self, reference: Profile, first: int, last: int) -> None:
+        self.seconds = _stretch((last - first) / 1e6)
+        self.start = first // 1_000_000 // self.seconds * self.seconds
+        self.stretches = self._at(np.array([last]))[0] + 1
+        self.cells: dict[str, NDArray[np.float64] | pa.Array] = {
+            name: _coarse(column) for name, column in reference.columns.items()
+        }
+        self.counts = {
+            name: np.zeros((self.stretches, len(cells) + 2), dtype=np.int64)
+            for name, cells in self.cells.items()
+        }
+
+    def add(self, times: Integers, columns: Mapping[str, pa.Array]) -> None:
+        """Count rows.
+
+        Args:
+            times: (n,) event times in microseconds since 1970.
+            columns: (n,) each.
+        """
+        stretches = self._at(times)
+        for name, array in columns.items():
+            counts = self.counts[name]
+            width = counts.shape[1]
+            cells = _cells_of(array, self.cells[name])
+            found = np.bincount(stretches * width + cells, minlength=counts.size)
+            counts += found.reshape(counts.shape)
+
+    def variation(self) -> Variation:
+        """What was counted."""
+        columns = {}
+        for name, cells in sorted(self.cells.items()):
+            counts = self.counts[name].tolist()
+            if isinstance(cells, np.ndarray):
+                columns[name] = ColumnVariation(edges=cells.tolist(), counts=counts)
+            else:
+                columns[name] = ColumnVariation(known=cells.to_pylist(), counts=counts)
+        start = datetime.fromtimestamp(self.start, UTC)
+        return Variation(start=start, seconds=self.seconds, columns=columns)
+
+    def _at(self, times: Integers) -> Integers:
+        found: Integers = (times // 1_000_000 - self.start) // self.seconds
+        return found
+
+
+def file_variation(
+    path: Path,
+    reference: Profile,
+    time: str,
+    target: str,
+    answers: tuple[Integers, pa.Array] | None = None,
+) -> Variation | None:
+    """Count a training window by stretches, batch by batch; the rows' order does not matter.
+
+    Args:
+        path: the window, as ingest wrote it.
+        reference: its profile.
+        time: the column of the event times.
+        target: the column that is profiled as `label`.
+        answers: event times (n,) in microseconds and the column `prediction`, (n,), where there
+            are any.
+
+    Returns:
+        None where the window has no rows.
+
+    Raises:
+        DataError: when the file is not there or is no Parquet.
+    """
+    try:
+        with pq.ParquetFile(path, pre_buffer=True) as file:
+            extent = _extent(_times(batch, time) for batch in _batches(file, [time]))
+            if extent is None:
+                return None
+            tally = VariationTally(reference, *extent)
+            own = {target: LABEL} if LABEL in reference.columns else {}
+            names = {name: name for name in reference.columns if name not in (LABEL, PREDICTION)}
+            found = {k: v for k, v in (names | own).items() if k in file.schema_arrow.names}
+            for batch in _batches(file, [time, *found]):
+                arrays = {shown: batch.column(name) for name, shown in found.items()}
+                tally.add(_times(batch, time), arrays)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(
+            f"{path} cannot be read as Parquet: {error}; write the window again"
+        ) from error
+    if answers is not None and PREDICTION in reference.columns:
+        tally.add(answers[0], {PREDICTION: answers[1]})
+    return tally.variation()
+
+
+def _coarse(reference: Column) -> NDArray[np.float64] | pa.Array:
+    """The edges of a numeric column's coarse cells, or the categories counted by name.
+
+    The edges are the reference's own at its twentieths, around values that many rows share, and at
+    the ends of its range.
+    """
+    counts = np.array(reference.counts, dtype=np.int64)
+    if isinstance(reference, CategoryProfile):
+        order = sorted(range(len(counts)), key=lambda i: (-counts[i], reference.known[i]))
+        return pa.array(sorted(reference.known[i] for i in order[:_CATEGORIES]), pa.string())
+    below, rows = np.cumsum(counts)[:-1], counts.sum()
+    if not below.size or not rows:
+        return np.array([], dtype=np.float64)
+    targets = rows * np.arange(1, _QUANTILES) / _QUANTILES
+    lowest = np.searchsorted(below, reference.negative_infinite, side="right") - 1
+    highest = np.searchsorted(below, rows - reference.positive_infinite, side="left")
+    heavy = np.flatnonzero(counts >= rows / _QUANTILES)
+    cuts = np.concatenate([np.searchsorted(below, targets), [lowest, highest], heavy, heavy - 1])
+    cuts = np.unique(cuts[(cuts >= 0) & (cuts < below.size)])
+    return np.array(reference.edges, dtype=np.float64)[cuts]
+
+
+def _cells_of(array: pa.Array, cells: NDArray[np.float64] | pa.Array) -> Integers:
+    """The coarse cell of every row, (n,); the last one is that of the rows without a value."""
+    if isinstance(cells, np.ndarray):
+        values = read_numbers(array).values
+        found = np.searchsorted(cells, values, side="left").astype(np.int64)
+        return np.where(np.isnan(values), len(cells) + 1, found)
+    texts = as_strings(array)
+    known = pc.fill_null(pc.index_in(texts, value_set=cells), len(cells))
+    codes = np.asarray(known.to_numpy(zero_copy_only=False), dtype=np.int64)
+    empty = texts.is_null().to_numpy(zero_copy_only=False)
+    return np.where(empty, len(cells) + 1, codes)
+
+
+def _stretch(span: float) -> int:
+    """The length of a stretch in seconds, for so many seconds in all."""
+    fitting = [length for length in _LENGTHS if span / length >= _STRETCHES]
+    return max(fitting, default=_LENGTHS[0])
+
+
+def _extent(parts: Iterable[Integers]) -> tuple[int, int] | None:
+    ends = [(int(times.min()), int(times.max())) for times in parts if times.size]
+    if not ends:
+        return None
+    return min(first for first, _ in ends), max(last for _, last in ends)
+
+
+def _batches(file: pq.ParquetFile, names: list[str]) -> Iterator[pa.RecordBatch]:
+    found: Iterator[pa.RecordBatch] = file.iter_batches(_BATCH_ROWS, columns=names)
+    return found
+
+
+def _times(batch: pa.RecordBatch, name: str) -> Integers:
+    times: Any = batch.column(name)
+    micro = times.cast(pa.timestamp("us", times.type.tz)).cast(pa.int64())
+    return np.asarray(micro.to_numpy(zero_copy_only=False), dtype=np.int64)
