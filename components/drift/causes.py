@@ -1,129 +1,112 @@
-"""The likely cause of values that differ between serving and training, if there is a pattern."""
+"""The likely causes of values that differ between serving and training.
+
+A pattern turns a trained value into the served one. It is claimed where it explains more of the
+differences than chance could, and the largest part comes first: several things may be wrong with
+one column. Chance is what the same pattern explains of pairs in which there is nothing to explain:
+a value held against another row's, and against itself plus another row's difference.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
+from scipy.special import bdtrc
 
-Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
-# A pattern holds when it explains this share of the differences, to this relative precision.
-_SHARE = 0.95
-_PRECISION = 1e-6
-_LEAST = 5
-_UNITS = {
-    (5 / 9, -160 / 9): "degrees Celsius for Fahrenheit",
-    (9 / 5, 32.0): "degrees Fahrenheit for Celsius",
-}
+# Fewer rows, or a smaller part of those that differ, show no pattern.
+_LEAST_ROWS = 5
+_LEAST_SHARE = 0.05
+# The chance of one false claim; a column is held against about a hundred patterns.
+_LEVEL = 1e-6
+# Chance is measured on a few thousand pairs: what never occurred there may still occur.
+_LEAST_CHANCE = 0.01
+# The simplest pattern that explains nearly as much as the best one is the likely one.
+_NEARLY = 0.98
+_MOST = 3
 
 
-def number_cause(served: Floats, trained: Floats) -> str:
-    """What turns the trained numbers into the served ones; empty where there is no pattern.
+@dataclass(frozen=True)
+class Cause:
+    """Why `rows` of the differing values differ: its kind for machines, its text for people.
+
+    `column` is the other column in question, where there is one.
+    """
+
+    kind: str
+    text: str
+    rows: int
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What a cause would explain: which of the differing values, and how many of them by chance.
+
+    `explained` is (n,); `chance` is between 0 and 1.
+    """
+
+    kind: str
+    text: str
+    explained: Mask
+    chance: float = 0.0
+    column: str = ""
+
+
+def choose(patterns: Sequence[Pattern], rows: int) -> list[Cause]:
+    """The patterns that hold beyond chance, the one that explains most first; at most three.
+
+    Each is judged by a binomial test on the rows that those before it leave unexplained; all rows
+    count as tried.
 
     Args:
-        served: (n,) with NaN for missing, of the rows that differ.
-        trained: (n,) likewise.
+        patterns: in the order in which equally good ones are preferred.
+        rows: how many values differ.
 
-    >>> number_cause(np.array([1.0, 2, 3, 4, 5, 6]), np.array([10.0, 20, 30, 40, 50, 60]))
-    'served is 0.1 times trained'
+    >>> every, tenth = np.ones(50, bool), np.arange(50) < 5
+    >>> choose([Pattern("a", "one", tenth), Pattern("b", "other", every)], 50)
+    [Cause(kind='b', text='other', rows=50, column='')]
+    >>> choose([Pattern("a", "one", every, chance=0.9)], 50)
+    []
     """
-    gap = _missing_cause(np.isnan(served), np.isnan(trained))
-    if gap:
-        filled = np.unique(served[~np.isnan(served)])
-        return f"{gap}: {filled[0]:.6g}" if filled.size == 1 else gap
-    both = np.isfinite(served) & np.isfinite(trained)
-    a, b = served[both], trained[both]
-    if a.size < _LEAST:
-        return ""
-    if np.all(a == a[0]) and np.any(b != b[0]):
-        return f"served is always {a[0]:.6g}"
-    for pattern in (_rounded, _factor, _shift, _line):
-        if cause := pattern(a, b):
-            return cause
-    return ""
+    left = np.ones(rows, np.bool_)
+    causes: list[Cause] = []
+    while len(causes) < _MOST:
+        counts = [int(np.count_nonzero(pattern.explained & left)) for pattern in patterns]
+        sure = [
+            (count, pattern)
+            for count, pattern in zip(counts, patterns, strict=True)
+            if beyond_chance(count, rows, pattern.chance) and count >= _LEAST_SHARE * rows
+        ]
+        if not sure:
+            break
+        most = max(count for count, _ in sure)
+        count, pattern = next(pair for pair in sure if pair[0] >= _NEARLY * most)
+        causes.append(Cause(pattern.kind, pattern.text, count, pattern.column))
+        left &= ~pattern.explained
+    return causes
 
 
-def text_cause(served: pa.Array, trained: pa.Array) -> str:
-    """What turns the trained texts into the served ones; empty where there is no pattern.
+def beyond_chance(count: int, rows: int, chance: float) -> bool:
+    """Whether so many of the rows are more than a pattern explains by chance.
 
-    >>> text_cause(pa.array([" ua", "aa "]), pa.array(["ua", "aa"]))
-    'only white space differs'
+    >>> beyond_chance(5, 5, 0.0), beyond_chance(5, 500, 0.0), beyond_chance(400, 500, 0.9)
+    (True, False, False)
     """
-    gap = _missing_cause(_mask(served), _mask(trained))
-    if gap:
-        return gap
-    patterns: list[tuple[str, Callable[[pa.Array], pa.Array]]] = [
-        ("only white space differs", pc.utf8_trim_whitespace),
-        ("only upper and lower case differ", pc.utf8_lower),
-        ("only leading zeros differ", lambda a: pc.utf8_ltrim(a, "0")),
-        (
-            "only a decimal point differs",
-            lambda a: pc.replace_substring_regex(a, r"\.0*$", ""),
-        ),
-    ]
-    for cause, same in patterns:
-        equal = pc.fill_null(pc.equal(same(served), same(trained)), False)
-        if len(equal) and pc.mean(equal).as_py() >= _SHARE:
-            return cause
-    return ""
+    if count < _LEAST_ROWS:
+        return False
+    return bool(bdtrc(count - 1, rows, min(max(chance, _LEAST_CHANCE), 1.0)) < _LEVEL)
 
 
-def _mask(array: pa.Array) -> NDArray[np.bool_]:
-    return np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
+def describe(causes: Sequence[Cause], rows: int) -> str:
+    """The causes as a part of a sentence, with their shares where they are not the whole.
 
-
-def _missing_cause(served: NDArray[np.bool_], trained: NDArray[np.bool_]) -> str:
-    if served.size and np.mean(served & ~trained) >= _SHARE:
-        return "served without a value where training has one"
-    if served.size and np.mean(~served & trained) >= _SHARE:
-        return "served with a value where training has none"
-    return ""
-
-
-def _close(a: Floats, b: Floats) -> bool:
-    scale = np.maximum(np.abs(a), np.abs(b))
-    return bool(np.mean(np.abs(a - b) <= _PRECISION * scale) >= _SHARE)
-
-
-def _rounded(a: Floats, b: Floats) -> str:
-    if not np.any(b != np.rint(b)):
-        return ""
-    ways: Iterable[tuple[str, Floats]] = (
-        ("rounded", np.rint(b)),
-        ("truncated", np.trunc(b)),
-        ("rounded down", np.floor(b)),
-    )
-    return next((f"served is {name}" for name, value in ways if _close(a, value)), "")
-
-
-def _factor(a: Floats, b: Floats) -> str:
-    if not np.any(b):
-        return ""
-    factor = float(np.median(a[b != 0] / b[b != 0]))
-    return f"served is {factor:.6g} times trained" if _close(a, factor * b) else ""
-
-
-def _shift(a: Floats, b: Floats) -> str:
-    shift = float(np.median(a - b))
-    if not _close(a, b + shift):
-        return ""
-    return f"served is trained {'plus' if shift > 0 else 'minus'} {abs(shift):.6g}"
-
-
-def _line(a: Floats, b: Floats) -> str:
-    # Through the two points farthest apart: robust enough, and exact where there is a line.
-    low, high = int(np.argmin(b)), int(np.argmax(b))
-    if b[low] == b[high]:
-        return ""
-    slope = float((a[high] - a[low]) / (b[high] - b[low]))
-    start = float(a[low] - slope * b[low])
-    if slope == 0 or not _close(a, slope * b + start):
-        return ""
-    for (factor, shift), unit in _UNITS.items():
-        if np.allclose([slope, start], [factor, shift], rtol=1e-4):
-            return f"served in {unit}"
-    return f"served is {slope:.6g} times trained {'+' if start > 0 else '-'} {abs(start):.6g}"
+    >>> describe([Cause("sign", "the sign is changed", 480)], 500)
+    'in 480 of 500: the sign is changed'
+    """
+    if len(causes) == 1 and causes[0].rows == rows:
+        return causes[0].text
+    return "; ".join(f"in {cause.rows:,} of {rows:,}: {cause.text}" for cause in causes)

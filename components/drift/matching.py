@@ -1,4 +1,8 @@
-"""Which rows of the prediction log and of a window are the same, and which are left out."""
+"""Which rows of the prediction log and of a window are the same, and which are left out.
+
+Ids are held as 64-bit hashes, so that memory does not depend on how long they are. Two of n ids
+share a hash with a chance of n^2 / 2^65: one in four hundred thousand at ten million rows.
+"""
 
 from __future__ import annotations
 
@@ -11,80 +15,161 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.core.errors import DataError
 from components.core.verdict import Finding
 from components.core.words import percent
+from components.data.hashing import Hashes, hash_texts
 from components.drift.values import as_strings
 from components.spec.model import Spec
+
+BATCH_ROWS = 1 << 17
+# The window's hashes are sorted in parts of about this many rows, so that no sort doubles memory.
+_PART_ROWS = 1 << 22
+
+Rows = NDArray[np.int64]
+Slots = NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
 class Matched:
-    """The rows that both sides have: row `served[i]` of the log is row `trained[i]` of the data.
+    """The rows that both sides have, in the log's order.
 
-    `other_releases` counts the log's rows that another release than the champion answered.
+    `kept` marks the log's rows that are compared, (log rows,); the i-th of them is row
+    `trained[i]` of the window. `other_releases` counts the log's rows that another release than
+    the champion answered; `lacking` names the columns without which no row can be matched.
     """
 
-    ids: pa.Array
-    served: NDArray[np.int64]
-    trained: NDArray[np.int64]
+    kept: NDArray[np.bool_]
+    trained: Slots
     only_served: int
     only_trained: int
     other_releases: int
+    lacking: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """The rows on both sides."""
+        return len(self.trained)
 
     @property
     def logged(self) -> int:
         """The rows that the champion answered."""
-        return len(self.served) + self.only_served
+        return self.rows + self.only_served
+
+    def log_rows(self, slots: Rows) -> Rows:
+        """The places in the log of some of the compared rows, (k,)."""
+        starts = np.arange(0, max(len(self.kept), 1), BATCH_ROWS)
+        counts = [np.count_nonzero(self.kept[start : start + BATCH_ROWS]) for start in starts]
+        ends = np.cumsum(counts)
+        part = np.searchsorted(ends, slots, side="right")
+        rows = np.empty(len(slots), np.int64)
+        for number in np.unique(part).tolist():
+            mine, start = part == number, starts[number]
+            places = np.flatnonzero(self.kept[start : start + BATCH_ROWS])
+            rows[mine] = start + places[slots[mine] - (ends[number] - counts[number])]
+        return rows
+
+    def ids(self, log: pq.ParquetFile, slots: Rows) -> list[str]:
+        """The ids of some of the compared rows."""
+        ids: list[str] = as_strings(take_rows(log, "row_id", self.log_rows(slots))).to_pylist()
+        return ids
+
+    def window_rows(self, slots: Rows) -> Rows:
+        """The rows of the window of some of the compared rows, (k,)."""
+        return self.trained[slots].astype(np.int64)
 
 
 def match_rows(data: pq.ParquetFile, log: pq.ParquetFile, id_column: str, champion: str) -> Matched:
     """Find the champion's logged rows in the window by their ids.
 
-    Raises:
-        DataError: when one of the files lacks its id, or the log its releases.
+    Ids are compared as texts. A row without an id is on one side only; of several rows of a window
+    with one id, the first counts. A file that lacks a column matches nothing.
+
+    Args:
+        data: the window.
+        log: the window's part of the prediction log.
+        id_column: the window's column of ids; the log's is `row_id`.
+        champion: the release whose rows count.
     """
-    served, trained = read_column(log, "row_id"), read_column(data, id_column)
-    releases = read_column(log, "release")
-    if served is None or releases is None or trained is None:
-        raise DataError(
-            f"there is no row_id or release in the log or no {id_column} in the window; log anew"
-        )
-    served, trained = as_strings(served), as_strings(trained)
-    own = pc.fill_null(pc.equal(as_strings(releases), champion), False)
-    found = pc.index_in(served, value_set=trained)
-    both = pc.and_(own, found.is_valid())
-    rows = np.flatnonzero(both.to_numpy(zero_copy_only=False))
-    positions = found.filter(both).to_numpy().astype(np.int64)
+    lacking = [f"{name} in the log" for name in ("row_id", "release") if not _has(log, name)]
+    if not _has(data, id_column):
+        lacking.append(f"{id_column} in the window")
+    log_rows, data_rows = log.metadata.num_rows, data.metadata.num_rows
+    own = _own_rows(log, champion)
+    answered = int(np.count_nonzero(own))
+    others = log_rows - answered
+    if lacking:
+        nothing = np.zeros(log_rows, np.bool_)
+        none = np.zeros(0, np.uint32)
+        return Matched(nothing, none, answered, data_rows, others, tuple(lacking))
+    trained = _join(log, own, _Index(data, id_column))
+    met = np.zeros(data_rows, np.bool_)
+    met[trained] = True
     return Matched(
-        ids=served.take(pa.array(rows)),
-        served=rows,
-        trained=positions,
-        only_served=own.true_count - len(rows),
-        only_trained=len(trained) - len(np.unique(positions)),
-        other_releases=len(own) - own.true_count,
+        kept=own,
+        trained=trained,
+        only_served=answered - len(trained),
+        only_trained=data_rows - int(np.count_nonzero(met)),
+        other_releases=others,
     )
+
+
+def batches(file: pq.ParquetFile, name: str) -> Iterator[tuple[int, pa.Array]]:
+    """A column in parts, each with the place of its first row."""
+    start = 0
+    for batch in file.iter_batches(BATCH_ROWS, columns=[name]):
+        yield start, batch.column(0)
+        start += batch.num_rows
+
+
+def take_rows(file: pq.ParquetFile, name: str, rows: Rows) -> pa.Array:
+    """Some rows of a column, in the order asked for; the file is read batch by batch.
+
+    >>> path = getfixture("tmp_path") / "rows.parquet"
+    >>> pq.write_table(pa.table({"a": [10, 20, 30, 40]}), path, row_group_size=2)
+    >>> take_rows(pq.ParquetFile(path), "a", np.array([3, 0])).to_pylist()
+    [40, 10]
+    """
+    order = np.argsort(rows, kind="stable")
+    wanted = rows[order]
+    parts = [pa.nulls(0, file.schema_arrow.field(name).type)]
+    for start, column in batches(file, name):
+        low, high = np.searchsorted(wanted, [start, start + len(column)])
+        if high > low:
+            parts.append(pa.array(column.take(pa.array(wanted[low:high] - start))))
+    back = np.empty(len(rows), np.int64)
+    back[order] = np.arange(len(rows))
+    return _joined(parts).take(pa.array(back))
 
 
 def row_findings(matched: Matched, spec: Spec) -> Iterator[Finding]:
     """Rows that cannot be compared: on one side only, or answered by other releases."""
-    name, both = spec.columns.id, len(matched.served)
-    if matched.only_served:
-        total = both + matched.only_served
-        share = matched.only_served / total
-        remedy = "" if both else "; nothing can be compared: send the id column with every request"
+    name, limit = spec.columns.id, spec.checks.skew.share
+    if matched.lacking:
+        yield Finding(
+            column=name,
+            statistic="missing column",
+            severity="warn",
+            answer="underpowered",
+            message=f"no row can be matched: there is no {' and no '.join(matched.lacking)}; "
+            "log and ingest the window again",
+            count=0,
+        )
+    elif matched.only_served:
+        share = matched.only_served / matched.logged
+        remedy = "; nothing can be compared: send the id column with every request"
         yield Finding(
             column=name,
             statistic="only served",
-            severity="warn" if share > spec.checks.skew.share else "info",
-            message=f"{matched.only_served:,} of {total:,} logged rows ({percent(share)}) are not "
-            f"in the window's data{remedy}",
+            severity="warn" if share > limit else "info",
+            answer=None if matched.rows else "underpowered",
+            message=f"{matched.only_served:,} of {matched.logged:,} logged rows ({percent(share)}) "
+            f"are not in the window's data{'' if matched.rows else remedy}",
             value=share,
-            threshold=spec.checks.skew.share,
+            threshold=limit,
             count=matched.only_served,
         )
-    if matched.only_trained:
-        total = len(np.unique(matched.trained)) + matched.only_trained
+    if matched.only_trained and not matched.lacking:
+        total = matched.only_trained + len(np.unique(matched.trained))
         share = matched.only_trained / total
         yield Finding(
             column=name,
@@ -95,11 +180,6 @@ def row_findings(matched: Matched, spec: Spec) -> Iterator[Finding]:
             value=share,
             count=matched.only_trained,
         )
-    yield from _other_findings(matched)
-
-
-def _other_findings(matched: Matched) -> Iterator[Finding]:
-    """How many rows are left out since the champion did not answer them."""
     if count := matched.other_releases:
         total = matched.logged + count
         yield Finding(
@@ -113,8 +193,81 @@ def _other_findings(matched: Matched) -> Iterator[Finding]:
         )
 
 
-def read_column(file: pq.ParquetFile, name: str) -> pa.Array | None:
-    """A column of an open file, None where it has none of that name."""
-    if name not in file.schema_arrow.names:
-        return None
-    return file.read(columns=[name]).column(name).combine_chunks()
+class _Index:
+    """The window's ids, sorted by hash, each with its row."""
+
+    def __init__(self, data: pq.ParquetFile, id_column: str) -> None:
+        rows = data.metadata.num_rows
+        hashes = np.empty(rows, np.uint64)
+        known = np.ones(rows, np.bool_)
+        for start, column in batches(data, id_column):
+            texts = as_strings(column)
+            hashes[start : start + len(texts)] = hash_texts(texts)
+            if texts.null_count:
+                known[start : start + len(texts)] = _valid(texts)
+        self.hashes, self.rows = _sorted(hashes, known)
+
+    def find(self, hashes: Hashes) -> tuple[NDArray[np.bool_], Slots]:
+        """Which of these ids the window has, (n,), and the rows of those."""
+        if not len(self.hashes):
+            return np.zeros(len(hashes), np.bool_), np.zeros(0, np.uint32)
+        order = np.argsort(hashes)  # looked up in order, a cache line serves many
+        place = np.empty(len(hashes), np.int64)
+        place[order] = np.searchsorted(self.hashes, hashes[order])
+        place = np.minimum(place, len(self.hashes) - 1)
+        found = self.hashes[place] == hashes
+        return found, self.rows[place[found]]
+
+
+def _sorted(hashes: Hashes, known: NDArray[np.bool_]) -> tuple[Hashes, Slots]:
+    """The known hashes in order, and the row of each; equal ones in the order of their rows."""
+    bits = max((len(hashes) // _PART_ROWS).bit_length(), 0)
+    part = (hashes >> np.uint64(64 - bits)).astype(np.uint16) if bits else None
+    ordered = np.empty(int(np.count_nonzero(known)), np.uint64)
+    rows = np.empty(len(ordered), np.uint32)
+    start = 0
+    for number in range(1 << bits):
+        mine = np.flatnonzero(known if part is None else known & (part == number))
+        values = hashes[mine]
+        order = np.argsort(values, kind="stable")
+        stop = start + len(mine)
+        ordered[start:stop], rows[start:stop] = values[order], mine[order]
+        start = stop
+    return ordered, rows
+
+
+def _join(log: pq.ParquetFile, own: NDArray[np.bool_], index: _Index) -> Slots:
+    """The window's row for each of the log's own rows; `own` keeps those alone that have one."""
+    parts = [np.zeros(0, np.uint32)]
+    for start, column in batches(log, "row_id"):
+        texts = as_strings(column)
+        mine = own[start : start + len(texts)]
+        if texts.null_count:
+            mine &= _valid(texts)
+        found, rows = index.find(hash_texts(texts)[mine])
+        mine[mine] = found
+        parts.append(rows)
+    return np.concatenate(parts)
+
+
+def _own_rows(log: pq.ParquetFile, champion: str) -> NDArray[np.bool_]:
+    """Which of the log's rows the champion answered; none where nothing says so."""
+    own = np.zeros(log.metadata.num_rows, np.bool_)
+    if _has(log, "release"):
+        for start, column in batches(log, "release"):
+            same = pc.fill_null(pc.equal(as_strings(column), champion), False)
+            own[start : start + len(same)] = same.to_numpy(zero_copy_only=False)
+    return own
+
+
+def _valid(array: pa.Array) -> NDArray[np.bool_]:
+    return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _has(file: pq.ParquetFile, name: str) -> bool:
+    return name in file.schema_arrow.names
+
+
+def _joined(parts: list[pa.Array]) -> pa.Array:
+    joined = pa.chunked_array(parts, parts[0].type).combine_chunks()
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined

@@ -2,45 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from components.core.errors import DataError
-from components.core.verdict import Finding, Severity, Verdict
+from components.core.verdict import Finding, Verdict
 from components.core.window import Window
-from components.core.words import percent
 from components.data.prediction_log import FEATURE
-from components.drift.causes import number_cause, text_cause
-from components.drift.describe import pair_text, sentence
-from components.drift.matching import Matched, match_rows, read_column, row_findings
-from components.drift.profile import profile_arrays
-from components.drift.rule import Threshold, judge
-from components.drift.values import as_strings, read_numbers
+from components.drift.causes import Cause
+from components.drift.differences import Differences, compare_column
+from components.drift.explain import find_causes, read_samples
+from components.drift.matching import Matched, match_rows, row_findings
+from components.drift.skew_findings import EXAMPLES, bad_column, difference, lacking_column
+from components.drift.skew_rule import compare_distributions, compare_unmatched
 from components.spec.model import Spec
-
-_EXAMPLES = 5
-# Enough differences to see a pattern in.
-_PATTERN_ROWS = 10_000
 
 
 def check_skew(
-    data_path: Path, predictions_path: Path, spec: Spec, window: Window, champion: str
+    data_path: Path,
+    predictions_path: Path,
+    spec: Spec,
+    window: Window,
+    champion: str,
+    *,
+    importances: Mapping[str, float] | None = None,
 ) -> Verdict:
     """Compare served and trained features, value by value and as distributions.
 
     Only what the champion answered counts: another release may have other features. Both
-    comparisons are of the rows that are on both sides; rows that were never logged say nothing
-    about how the others were served, so an incomplete log is a finding of its own.
+    comparisons are of the rows that are on both sides, so that skew is all that can differ; rows
+    that were never logged say nothing about how the others were served, so an incomplete log is a
+    finding of its own. Where no id is on both sides, the distributions of all logged rows are held
+    against those of the window as training reads it; since these may be other rows, what differs
+    is a `warn`, and the check as a whole is underpowered.
 
     A feature has drifted apart when more of its rows differ than `checks.skew.share`, or when the
-    drift rule finds different distributions; fewer rows are a `warn`. Numbers differ beyond the
-    relative `checks.skew.tolerance`; a value always differs from none.
+    drift rule finds different distributions; fewer rows are a `warn`. Numbers differ beyond
+    `checks.skew.tolerance`; a value always differs from none. Where nothing differs on so few rows
+    that a larger share than the limit could have stayed out of sight, the answer is
+    `underpowered`. Bad data is a finding, never an error.
 
     Args:
         data_path: the window as training reads it.
@@ -48,189 +54,166 @@ def check_skew(
         spec: its columns and limits.
         window: the window judged.
         champion: the release that is serving.
+        importances: the features' weights for the champion; findings of one severity are ordered
+            by the share that differs times the weight.
 
     Returns:
-        The verdict; `ok`, with a finding that says so, where nothing was logged.
+        The verdict; its facts hold the rows, the features that are `skewed` and that are
+        `underpowered`, and the `causes` found, by feature. Where nothing was logged it is a
+        `warn` that says so.
 
     Raises:
         DataError: when a file is not there or is no Parquet.
     """
     try:
         with pq.ParquetFile(data_path) as data, pq.ParquetFile(predictions_path) as log:
-            matched = match_rows(data, log, spec.columns.id, champion)
-            if not matched.logged:
-                return _nothing_logged(window, champion, matched)
-            features = spec.columns.features
-            compared = [_Feature(name, data, log, matched, spec) for name in features]
-            findings = list(row_findings(matched, spec))
-            findings += sorted(
-                (finding for feature in compared for finding in feature.findings()),
-                key=lambda finding: -(finding.value or 0.0),
-            )
+            return _Check(data, log, spec, importances or {}).verdict(window, champion)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(
             f"{data_path} or {predictions_path} cannot be read as Parquet: {error}; "
             "ingest the window again"
         ) from error
-    rows = len(matched.served)
-    return Verdict.of(
-        "skew",
-        str(window),
-        champion,
-        findings,
-        quiet=f"{rows:,} rows were served as training sees them",
-        facts={
-            "rows": rows,
+
+
+class _Check:
+    """The two files, open, and what they are compared by."""
+
+    def __init__(
+        self,
+        data: pq.ParquetFile,
+        log: pq.ParquetFile,
+        spec: Spec,
+        importances: Mapping[str, float],
+    ) -> None:
+        self._data, self._log, self._spec, self._importances = data, log, spec, importances
+        self._causes: dict[str, list[Cause]] = {}
+
+    def verdict(self, window: Window, champion: str) -> Verdict:
+        """Match the rows, and compare what can be compared."""
+        matched = match_rows(self._data, self._log, self._spec.columns.id, champion)
+        findings = list(row_findings(matched, self._spec))
+        if not matched.logged and not matched.lacking:
+            findings.insert(0, _nothing_logged(window, champion, matched))
+        elif not matched.lacking:
+            own = self._compared(matched) if matched.rows else self._unmatched(champion)
+            findings += _ranked([*self._lacking(), *own], self._importances)
+        quiet = f"{matched.rows:,} rows were served as training sees them"
+        underpowered = [f.column for f in findings if f.answer == "underpowered" and f.column]
+        if underpowered:
+            quiet += f"; too few rows to tell for {len(underpowered)} columns"
+        facts: dict[str, Any] = {
+            "rows": matched.rows,
             "only_served": matched.only_served,
             "only_trained": matched.only_trained,
             "other_releases": matched.other_releases,
-            "columns": len(features),
+            "columns": len(self._spec.columns.features),
             "skewed": sorted({f.column for f in findings if f.severity == "drift"}),
-        },
-    )
+            "underpowered": sorted(set(underpowered)),
+            "causes": {
+                name: [{"kind": c.kind, "text": c.text, "rows": c.rows} for c in causes]
+                for name, causes in self._causes.items()
+            },
+        }
+        return Verdict.of("skew", str(window), champion, findings, quiet=quiet, facts=facts)
 
+    def _compared(self, matched: Matched) -> Iterator[Finding]:
+        """Value by value; distributions where so many values differ that theirs could."""
+        limits, columns = self._spec.checks.skew, self._spec.columns
+        for names in (columns.numeric, columns.categorical):
+            found = []
+            for name in self._present(names):
+                numeric = name in columns.numeric
+                log = (self._log, FEATURE + name)
+                one = compare_column(name, self._data, log, matched, numeric, limits.tolerance)
+                yield from bad_column(one)
+                if one.count:
+                    found.append(one)
+                else:
+                    yield difference(one, limits.share, [], None, [])
+            yield from self._explained(found, names, matched)
 
-class _Feature:
-    """One feature on both sides; its columns are read when they are asked for."""
-
-    def __init__(
-        self, name: str, data: pq.ParquetFile, log: pq.ParquetFile, matched: Matched, spec: Spec
-    ) -> None:
-        self.name, self.matched, self.spec = name, matched, spec
-        self._data, self._log = data, log
-        self._numeric = name in spec.columns.numeric
-
-    def findings(self) -> Iterator[Finding]:
-        """How many values differ, and whether the distributions do."""
-        served, trained = (
-            read_column(self._log, FEATURE + self.name),
-            read_column(self._data, self.name),
-        )
-        if served is None or trained is None:
-            lacking = "log" if served is None else "window"
-            yield Finding(
-                column=self.name,
-                statistic="missing column",
-                severity="warn",
-                message=f"{self.name} is not judged: the {lacking} does not have it",
-            )
+    def _explained(
+        self, found: Sequence[Differences], names: Sequence[str], matched: Matched
+    ) -> Iterator[Finding]:
+        if not found:
             return
-        pairs = _pairs(served, trained, self.matched)
-        differ = self._differ(*pairs)
-        if len(differ):
-            yield self._difference(pairs, differ)
-            yield from self._distribution(*pairs)  # rows that agree one by one need no such test
-        elif len(self.matched.served):
-            yield Finding(
-                column=self.name,
-                statistic="different values",
-                severity="info",
-                message=f"{self.name} was served as training sees it",
-                value=0.0,
-                threshold=self.spec.checks.skew.share,
-                count=0,
-            )
+        samples = read_samples(found, self._in_window(names), self._data, self._log, matched)
+        causes = {one.name: find_causes(samples[one.name], one.numeric) for one in found}
+        causes = {name: [_swapped(name, c, causes) for c in own] for name, own in causes.items()}
+        self._causes |= {name: own for name, own in causes.items() if own}
+        slots = [one.slots[:EXAMPLES] for one in found]
+        ids = iter(matched.ids(self._log, np.concatenate(slots)))
+        for one, few in zip(found, slots, strict=True):
+            shown = list(itertools.islice(ids, len(few)))
+            limit = self._spec.checks.skew.share
+            yield difference(one, limit, causes[one.name], samples[one.name], shown)
+            yield from compare_distributions(one, self._data, self._log, matched, self._spec)
 
-    def _differ(self, served: pa.Array, trained: pa.Array) -> NDArray[np.int64]:
-        """The matched rows whose values differ, (k,)."""
-        if not self._numeric:
-            a, b = as_strings(served), as_strings(trained)
-            same = pc.fill_null(pc.equal(a, b), pc.and_(a.is_null(), b.is_null()))
-            return np.flatnonzero(~same.to_numpy(zero_copy_only=False))
-        x, y = read_numbers(served).values, read_numbers(trained).values
-        with np.errstate(invalid="ignore", over="ignore"):
-            near = np.abs(x - y) <= self.spec.checks.skew.tolerance * np.maximum(
-                np.abs(x), np.abs(y)
-            )
-        near &= np.isfinite(x) & np.isfinite(y)
-        return np.flatnonzero(~(near | (x == y) | (np.isnan(x) & np.isnan(y))))
+    def _unmatched(self, champion: str) -> Iterator[Finding]:
+        present = self._present(self._spec.columns.features)
+        return compare_unmatched(present, self._data, self._log, self._spec, champion)
 
-    def _difference(self, pairs: tuple[pa.Array, pa.Array], differ: NDArray[np.int64]) -> Finding:
-        rows, limit = len(self.matched.served), self.spec.checks.skew.share
-        share = len(differ) / rows
-        severity: Severity = "drift" if share > limit else "warn"
-        few = pa.array(differ[:_PATTERN_ROWS])
-        served, trained = (column.take(few) for column in pairs)
-        ids = self.matched.ids.take(few[:_EXAMPLES]).to_pylist()
-        examples = [
-            f"{row}: {pair_text(a, b)}"
-            for row, a, b in zip(
-                ids,
-                served[:_EXAMPLES].to_pylist(),
-                trained[:_EXAMPLES].to_pylist(),
-                strict=True,
-            )
-        ]
-        detail = self._detail(served, trained) or examples[0]
-        return Finding(
-            column=self.name,
-            statistic="different values",
-            severity=severity,
-            message=f"{self.name} was served differently in {len(differ):,} of {rows:,} rows "
-            f"({percent(share)}, limit {percent(limit)}): {detail}",
-            value=share,
-            threshold=limit,
-            count=len(differ),
-            examples=examples,
-        )
+    def _lacking(self) -> Iterator[Finding]:
+        logged, windowed = self._log.schema_arrow.names, self._in_window()
+        for name in self._spec.columns.features:
+            sides = [
+                side
+                for side, there in (("log", FEATURE + name in logged), ("window", name in windowed))
+                if not there
+            ]
+            if sides:
+                yield lacking_column(name, sides)
 
-    def _detail(self, served: pa.Array, trained: pa.Array) -> str:
-        """The likely cause, or how large the differences are."""
-        if not self._numeric:
-            return text_cause(as_strings(served), as_strings(trained))
-        x, y = read_numbers(served).values, read_numbers(trained).values
-        if cause := number_cause(x, y):
-            return cause
-        size = np.abs(x - y)
-        size = size[np.isfinite(size)]
-        return f"by {np.median(size):.3g} in the median" if size.size else ""
+    def _present(self, names: Sequence[str]) -> list[str]:
+        """The features that both sides have."""
+        logged = set(self._log.schema_arrow.names)
+        return [name for name in self._in_window(names) if FEATURE + name in logged]
 
-    def _distribution(self, served: pa.Array, trained: pa.Array) -> Iterator[Finding]:
-        drift = self.spec.checks.drift
-        threshold = Threshold(drift.effect, drift.alpha / len(self.spec.columns.features))
-        categorical = () if self._numeric else (self.name,)
-        before = profile_arrays({self.name: trained}, categorical=categorical)
-        after = profile_arrays({self.name: served}, before).columns[self.name]
-        evidence = judge(before.columns[self.name], after, threshold)
-        if evidence.answer == "drift":
-            text = sentence(self.name, before.columns[self.name], after, evidence, threshold)
-            yield Finding(
-                column=self.name,
-                statistic="psi",
-                severity="drift",
-                message=f"as served, {text}",
-                value=evidence.psi,
-                threshold=threshold.effect,
-                interval=evidence.interval,
-                p_value=evidence.p_value,
-                minimum_effect=evidence.minimum_effect,
-            )
+    def _in_window(self, names: Sequence[str] | None = None) -> list[str]:
+        windowed = set(self._data.schema_arrow.names)
+        wanted = self._spec.columns.features if names is None else names
+        return [name for name in wanted if name in windowed]
 
 
-def _pairs(served: pa.Array, trained: pa.Array, matched: Matched) -> tuple[pa.Array, pa.Array]:
-    return served.take(pa.array(matched.served)), trained.take(pa.array(matched.trained))
+def _ranked(findings: Sequence[Finding], importances: Mapping[str, float]) -> list[Finding]:
+    """By the share that differs times the feature's weight, the largest first.
+
+    Features without such a share, since no row is on both sides, come by their index.
+    """
+    effects: dict[str, float] = {}
+    for finding in findings:
+        if finding.statistic == "different values" or finding.column not in effects:
+            effects[finding.column] = finding.value or 0.0
+
+    def key(finding: Finding) -> tuple[float, float, bool]:
+        effect = effects[finding.column]
+        weight = importances.get(finding.column, 0.0) if importances else 1.0
+        return -effect * max(weight, 0.0), -effect, finding.statistic != "different values"
+
+    return sorted(findings, key=key)
 
 
-def _nothing_logged(window: Window, champion: str, matched: Matched) -> Verdict:
-    others = matched.other_releases
+def _swapped(name: str, cause: Cause, causes: Mapping[str, list[Cause]]) -> Cause:
+    """Two columns that are served with each other's values are swapped."""
+    back = {other.column for other in causes.get(cause.column, [])}
+    if not cause.column or name not in back:
+        return cause
+    text = f"swapped with {cause.column}: each is served with the other's values"
+    return Cause("swapped", text, cause.rows, cause.column)
+
+
+def _nothing_logged(window: Window, champion: str, matched: Matched) -> Finding:
     message = f"no predictions were logged in {window}, so serving cannot be compared"
-    if others:
+    if others := matched.other_releases:
         message = (
             f"none of the {others:,} predictions logged in {window} is of {champion}, so serving "
             "cannot be compared"
         )
-    finding = Finding(column="", statistic="rows", severity="warn", message=message, count=0)
-    return Verdict.of(
-        "skew",
-        str(window),
-        champion,
-        [finding],
-        quiet=message,
-        facts={
-            "rows": 0,
-            "only_served": 0,
-            "only_trained": matched.only_trained,
-            "other_releases": others,
-            "skewed": [],
-        },
+    return Finding(
+        column="",
+        statistic="rows",
+        severity="warn",
+        answer="underpowered",
+        message=message,
+        count=0,
     )

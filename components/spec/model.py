@@ -201,7 +201,11 @@ class DriftCheck(Part):
 
 
 class SkewCheck(Part):
-    """When serving and training disagree: relative `tolerance` a value, `share` of the rows."""
+    """When serving and training disagree: in more than `share` of the rows that both have.
+
+    `tolerance` is the relative difference of two numbers that counts as none: relative to their
+    distance from zero, or from the column's median where that is nearer.
+    """
 
     tolerance: Annotated[float, Field(ge=0)] = 1e-6
     share: Share = 0.001

@@ -97,7 +97,12 @@ def skew_step(context: Context, data: str, predictions: str, destination: str) -
     with context.step("check_skew") as say:
         champion = LocalTarget(context.store, context.spec.model).require_champion()
         verdict = check_skew(
-            Path(data), Path(predictions), context.spec, context.window, champion.version
+            Path(data),
+            Path(predictions),
+            context.spec,
+            context.window,
+            champion.version,
+            importances=champion.training.importances,
         )
         _keep(context, verdict, destination)
         say(verdict.status, verdict.headline)

@@ -4,6 +4,7 @@ import pytest
 
 from components.core.errors import DataError
 from components.core.verdict import Verdict
+from components.drift import differences
 from components.drift.skew import check_skew
 
 
@@ -34,6 +35,8 @@ def test_served_as_trained_is_ok_whatever_the_order(skew, rows, log):
     assert verdict.status == "ok"
     assert verdict.headline == "2,000 rows were served as training sees them"
     assert [f.count for f in verdict.findings] == [0, 0, 0]
+    assert verdict.answer == "no drift"
+    assert verdict.facts["causes"] == {}
 
 
 def test_a_unit_change_is_found_and_explained(skew, rows, log):
@@ -47,6 +50,10 @@ def test_a_unit_change_is_found_and_explained(skew, rows, log):
     assert (worst.value, worst.count) == (1.0, 2000)
     assert "degrees Celsius for Fahrenheit" in worst.message
     assert worst.examples[0].startswith("r0: served ")
+    assert "in the median and" in worst.message
+    assert "standard deviations" in worst.message
+    assert worst.interval[0] == pytest.approx(0.99816, abs=1e-5)
+    assert verdict.facts["causes"]["a"][0]["kind"] == "unit"
 
 
 def test_a_few_wrong_values_are_a_warning_with_examples(skew, rows, log):
@@ -99,7 +106,17 @@ def test_no_id_in_common_is_said_with_the_remedy(skew, rows, log):
     verdict = skew(made, log(made, row_id=[f"x{i}" for i in range(3000)]))
     assert verdict.status == "warn"
     assert "send the id column with every request" in _findings(verdict, "id")[0].message
-    assert {f.column for f in verdict.findings} == {"id"}
+    assert verdict.answer == "underpowered"
+    assert {f.severity for f in verdict.findings if f.column != "id"} == {"info"}
+
+
+def test_without_an_id_in_common_distributions_are_all_there_is(skew, rows, log):
+    made = rows(3000)
+    moved = rows(3000, seed=1)["a"] + 30
+    logged = log(made, row_id=[f"x{i}" for i in range(3000)], **{"feature.a": moved})
+    (finding,) = _findings(skew(made, logged), "a")
+    assert (finding.statistic, finding.severity, finding.answer) == ("psi", "warn", "drift")
+    assert finding.message.endswith("these may be other rows")
 
 
 def _part(columns, keep):
@@ -197,6 +214,116 @@ def test_a_feature_of_another_type_is_a_finding(skew, rows, log):
     made = rows(1000)
     verdict = skew(made, log(made, **{"feature.a": pa.array(["many"] * 1000)}))
     assert verdict.facts["skewed"] == ["a"]
+
+
+def test_columns_that_are_swapped_name_each_other(skew, rows, log):
+    made = rows(3000)
+    a, b = made["a"].copy(), made["b"].copy()
+    a[:20], b[:20] = made["b"][:20], made["a"][:20]
+    verdict = skew(made, log(made, **{"feature.a": a, "feature.b": b}))
+    assert [cause["kind"] for cause in verdict.facts["causes"]["a"]] == ["swapped"]
+    assert "swapped with b: each is served with the other's values" in (
+        _findings(verdict, "a")[0].message
+    )
+    assert "swapped with a" in _findings(verdict, "b")[0].message
+
+
+def test_a_stale_value_is_that_of_the_row_before(skew, rows, log):
+    made = rows(500)
+    stale = np.roll(made["a"], 1)
+    verdict = skew(made, log(made, **{"feature.a": stale}))
+    assert [cause["kind"] for cause in verdict.facts["causes"]["a"]] == ["stale"]
+
+
+def test_several_causes_are_told_apart(skew, rows, log):
+    made = rows(2000)
+    served = made["a"].copy()
+    served[:60] *= 1000
+    served[60:100] = 0
+    (finding,) = _findings(skew(made, log(made, **{"feature.a": served})), "a")[:1]
+    assert "in 60 of 100: served is 1000 times trained" in finding.message
+    assert "in 40 of 100: served is always 0" in finding.message
+
+
+def test_noise_is_counted_and_not_explained(skew, rows, log):
+    made = rows(2000)
+    served = made["a"].copy()
+    served[:100] += np.random.default_rng(7).normal(0, 3, 100)
+    verdict = skew(made, log(made, **{"feature.a": served}))
+    assert _findings(verdict, "a")[0].count == 100
+    assert verdict.facts["causes"] == {}
+
+
+def test_findings_are_ranked_by_share_times_importance(write, spec, window, rows, log):
+    made = rows(2000)
+    a, b = made["a"].copy(), made["b"].copy()
+    a[:400] += 5
+    b[:100] += 5
+    paths = write(made), write(log(made, **{"feature.a": a, "feature.b": b}), "log.parquet")
+    plain = check_skew(*paths, spec, window, "v1")
+    weighted = check_skew(*paths, spec, window, "v1", importances={"a": 0.1, "b": 0.7})
+    assert plain.headline.startswith("a ")
+    assert weighted.headline.startswith("b ")
+
+
+def test_few_rows_that_agree_are_no_clean_bill(skew, rows, log):
+    made = rows(100)
+    verdict = skew(made, log(made))
+    assert (verdict.status, verdict.answer) == ("ok", "underpowered")
+    assert verdict.facts["underpowered"] == ["a", "b", "c"]
+    assert "too few rows to tell for 3 columns" in verdict.headline
+    finding = _findings(verdict, "a")[0]
+    assert finding.minimum_effect == pytest.approx(0.0295, abs=1e-4)
+
+
+def test_times_since_1970_are_not_all_alike(skew, rows, log):
+    clock = 1.7e9 + np.arange(2000) * 60.0
+    made = rows(2000, a=clock)
+    served = clock.copy()
+    served[:50] += 900
+    verdict = skew(made, log(made, **{"feature.a": served}))
+    assert _findings(verdict, "a")[0].count == 50
+    assert "0.25 hours ahead" in verdict.headline
+
+
+def test_rounding_of_the_last_bits_around_zero_is_no_difference(skew, rows, log):
+    made = rows(2000)
+    made["a"][:100] = 0.0
+    served = made["a"] + np.where(np.arange(2000) < 100, 1e-17, 0)
+    assert skew(made, log(made, **{"feature.a": served})).status == "ok"
+
+
+def test_of_very_many_differences_an_even_sample_is_explained(monkeypatch, skew, rows, log):
+    monkeypatch.setattr(differences, "SAMPLE_ROWS", 50)
+    made = rows(3000)
+    (finding, _) = _findings(skew(made, log(made, **{"feature.a": made["a"] * 60})), "a")
+    assert (finding.count, finding.value) == (3000, 1.0)
+    assert "served is 60 times trained" in finding.message
+
+
+@pytest.mark.parametrize("column", ["id", "row_id", "release"])
+def test_a_file_without_its_ids_is_a_finding(skew, rows, log, column):
+    made = rows(50)
+    logged = log(made)
+    (made if column == "id" else logged)[column] = None
+    verdict = skew(made, logged)
+    assert (verdict.status, verdict.answer) == ("warn", "underpowered")
+    assert verdict.headline.startswith(f"no row can be matched: there is no {column} in the ")
+
+
+def test_values_of_another_kind_on_both_sides_are_a_finding(skew, rows, log):
+    made = rows(500, a=pa.array([["x"]] * 500))
+    found = {f.statistic: f for f in _findings(skew(made, log(made)), "a")}
+    assert found["unreadable"].count == 1000
+    assert found["no values"].severity == "warn"
+
+
+def test_numbers_served_as_text_are_explained_as_text(skew, rows, log):
+    made = rows(500, a=np.arange(1000.0, 51000.0, 100.0))
+    served = [f"{value:,.2f} EUR" for value in made["a"]]
+    verdict = skew(made, log(made, **{"feature.a": served}))
+    assert "different values" in {f.statistic for f in _findings(verdict, "a")}
+    assert verdict.facts["causes"]["a"]
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path, spec, window, write, rows):
