@@ -8,6 +8,7 @@ a value held against another row's, and against itself plus another row's differ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -99,6 +100,18 @@ def beyond_chance(count: int, rows: int, chance: float) -> bool:
     if count < _LEAST_ROWS:
         return False
     return bool(bdtrc(count - 1, rows, min(max(chance, _LEAST_CHANCE), 1.0)) < _LEVEL)
+
+
+def chance_of(found: Sequence[bool] | Mask) -> float:
+    """How often a pattern holds of pairs without one, with three standard errors of that share.
+
+    >>> chance_of([True, False, False, False]) > 0.25, chance_of([])
+    (True, 0.0)
+    """
+    if not len(found):
+        return 0.0
+    share = float(np.mean(found))
+    return min(share + 3 * math.sqrt(share * (1 - share) / len(found)), 1.0)
 
 
 def describe(causes: Sequence[Cause], rows: int) -> str:

@@ -23,7 +23,7 @@ from components.spec.model import Spec
 
 BATCH_ROWS = 1 << 17
 # The window's hashes are sorted in parts of about this many rows, so that no sort doubles memory.
-_PART_ROWS = 1 << 22
+_PART_ROWS = 1 << 20
 
 Rows = NDArray[np.int64]
 Slots = NDArray[np.uint32]
@@ -194,46 +194,51 @@ def row_findings(matched: Matched, spec: Spec) -> Iterator[Finding]:
 
 
 class _Index:
-    """The window's ids, sorted by hash, each with its row."""
+    """The window's ids, each with its row: sorted by hash, in parts of a range of hashes each."""
 
     def __init__(self, data: pq.ParquetFile, id_column: str) -> None:
-        rows = data.metadata.num_rows
-        hashes = np.empty(rows, np.uint64)
-        known = np.ones(rows, np.bool_)
+        bits = (data.metadata.num_rows // _PART_ROWS).bit_length()
+        self._bounds = np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
+        found: list[list[tuple[Hashes, Slots]]] = [[] for _ in range(1 << bits)]
         for start, column in batches(data, id_column):
             texts = as_strings(column)
-            hashes[start : start + len(texts)] = hash_texts(texts)
-            if texts.null_count:
-                known[start : start + len(texts)] = _valid(texts)
-        self.hashes, self.rows = _sorted(hashes, known)
+            rows = np.flatnonzero(_valid(texts))
+            hashes = hash_texts(texts)[rows]
+            for part, mine in self._split(hashes):
+                found[part].append((hashes[mine], (rows[mine] + start).astype(np.uint32)))
+        self._parts: list[tuple[Hashes, Slots]] = []
+        while found:
+            self._parts.append(_sorted(found.pop(0)))
 
     def find(self, hashes: Hashes) -> tuple[NDArray[np.bool_], Slots]:
         """Which of these ids the window has, (n,), and the rows of those."""
-        if not len(self.hashes):
-            return np.zeros(len(hashes), np.bool_), np.zeros(0, np.uint32)
-        order = np.argsort(hashes)  # looked up in order, a cache line serves many
-        place = np.empty(len(hashes), np.int64)
-        place[order] = np.searchsorted(self.hashes, hashes[order])
-        place = np.minimum(place, len(self.hashes) - 1)
-        found = self.hashes[place] == hashes
-        return found, self.rows[place[found]]
+        known = np.zeros(len(hashes), np.bool_)
+        rows = np.zeros(len(hashes), np.uint32)
+        for part, mine in self._split(hashes):
+            values, places = self._parts[part]
+            if len(values):
+                wanted = hashes[mine]
+                place = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
+                known[mine], rows[mine] = values[place] == wanted, places[place]
+        return known, rows[known]
+
+    def _split(self, hashes: Hashes) -> Iterator[tuple[int, Rows]]:
+        """Which of the hashes belong to each part, in order: a search in order is a fast one."""
+        order = np.argsort(hashes, kind="stable")
+        cuts = np.searchsorted(hashes[order], self._bounds)
+        for part, mine in enumerate(np.split(order, cuts)):
+            if len(mine):
+                yield part, mine
 
 
-def _sorted(hashes: Hashes, known: NDArray[np.bool_]) -> tuple[Hashes, Slots]:
-    """The known hashes in order, and the row of each; equal ones in the order of their rows."""
-    bits = max((len(hashes) // _PART_ROWS).bit_length(), 0)
-    part = (hashes >> np.uint64(64 - bits)).astype(np.uint16) if bits else None
-    ordered = np.empty(int(np.count_nonzero(known)), np.uint64)
-    rows = np.empty(len(ordered), np.uint32)
-    start = 0
-    for number in range(1 << bits):
-        mine = np.flatnonzero(known if part is None else known & (part == number))
-        values = hashes[mine]
-        order = np.argsort(values, kind="stable")
-        stop = start + len(mine)
-        ordered[start:stop], rows[start:stop] = values[order], mine[order]
-        start = stop
-    return ordered, rows
+def _sorted(found: list[tuple[Hashes, Slots]]) -> tuple[Hashes, Slots]:
+    """One part in order; equal hashes in the order of their rows."""
+    if not found:
+        return np.zeros(0, np.uint64), np.zeros(0, np.uint32)
+    hashes = np.concatenate([values for values, _ in found])
+    rows = np.concatenate([places for _, places in found])
+    order = np.argsort(hashes, kind="stable")
+    return hashes[order], rows[order]
 
 
 def _join(log: pq.ParquetFile, own: NDArray[np.bool_], index: _Index) -> Slots:

@@ -60,7 +60,7 @@ def number_causes(
     >>> number_causes(trained / 10, trained)
     [Cause(kind='unit', text='served is 0.1 times trained', rows=6, column='')]
     """
-    pairs = NumberPairs(served, trained, trained if population is None else population)
+    pairs = NumberPairs(served, trained, population)
     patterns = [*_gaps(served, trained), *_copies(pairs, others or {}, before)]
     if pairs.enough:
         patterns += [

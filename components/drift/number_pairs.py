@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from components.drift.causes import Mask, Pattern
+from components.drift.causes import Mask, Pattern, chance_of
 
 Floats = NDArray[np.float64]
 Explains = Callable[[Floats, Floats], Mask]
@@ -59,14 +59,15 @@ class NumberPairs:
     Args:
         served: (n,) with NaN for missing.
         trained: (n,) likewise.
-        population: (m,) trained values of rows in general.
+        population: (m,) trained values of rows in general; those that differ where left out.
     """
 
-    def __init__(self, served: Floats, trained: Floats, population: Floats) -> None:
+    def __init__(self, served: Floats, trained: Floats, population: Floats | None = None) -> None:
         self.rows = np.isfinite(served) & np.isfinite(trained)
         self.served, self.trained = served[self.rows], trained[self.rows]
-        finite = population[np.isfinite(population)]
-        self.population = finite if len(finite) else self.trained
+        self.population = self.trained
+        if population is not None and np.isfinite(population).any():
+            self.population = population[np.isfinite(population)]
         self.enough = len(self.served) >= _LEAST_ROWS
         self._random = np.random.default_rng(_SEED)
         if self.enough:
@@ -84,9 +85,9 @@ class NumberPairs:
         with np.errstate(all="ignore"):  # logarithms of negative numbers, overflows: no match
             explained = np.zeros(len(self.rows), np.bool_)
             explained[self.rows] = explains(self.served, self.trained)
-            chance = _share(explains(*self._draws))
+            chance = chance_of(explains(*self._draws))
             if noise:
-                chance = max(chance, _share(explains(*self._noise)))
+                chance = max(chance, chance_of(explains(*self._noise)))
             if kind not in ("default", "clipped"):
                 found = self.trained[explained[self.rows]]
                 if len(np.unique(found[:1000])) < _LEAST_VALUES:
@@ -103,7 +104,7 @@ class NumberPairs:
             if np.mean(same) < _LOOK or len(np.unique(other[same])) < _LEAST_VALUES:
                 return None
             drawn, trained = self._draws
-            chance = _share(near(drawn, self._random.choice(other, len(drawn)), trained))
+            chance = chance_of(near(drawn, self._random.choice(other, len(drawn)), trained))
         explained = np.zeros(len(self.rows), np.bool_)
         explained[self.rows] = same
         return Pattern(kind, text, explained, chance)
@@ -156,9 +157,9 @@ class NumberPairs:
         other = draws != b[:, None]
         found, first = other.any(axis=1), np.argmax(other, axis=1)
         self._draws = draws[np.arange(_DRAWS), first][found], b[found]
-        b = self._random.choice(self.population, _DRAWS)
-        self._noise = b + self._random.choice(self.served - self.trained, _DRAWS), b
-
-
-def _share(found: Mask) -> float:
-    return float(np.mean(found)) if len(found) else 0.0
+        rows = self._random.integers(0, len(self.served), _DRAWS)
+        drawn = self._random.integers(0, len(self.population), _DRAWS)
+        # With its own value a pair would be what it was.
+        other = (rows != drawn) | (self.population is not self.trained)
+        b = self.population[drawn[other]]
+        self._noise = b + (self.served - self.trained)[rows[other]], b

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from components.drift.causes import Mask, Pattern
+from components.drift.causes import Mask, Pattern, chance_of
 
 Texts = Sequence[str | None]
 Same = Callable[[str, str], bool]
@@ -57,7 +57,7 @@ class TextPairs:
         if len({b for _, b in found}) < least:
             found = set()
         explained = np.fromiter((pair in found for pair in self.all), np.bool_, len(self.all))
-        return Pattern(kind, text, explained, _share([same(a, b) for a, b in self._draws]))
+        return Pattern(kind, text, explained, chance_of([same(a, b) for a, b in self._draws]))
 
     def copy(self, kind: str, text: str, source: Texts, column: str = "") -> Pattern | None:
         """The pattern that served is what stands in other values, (n,), for the same rows."""
@@ -71,7 +71,7 @@ class TextPairs:
             return None
         drawn = self._random.choice(len(source), len(self._draws))
         chance = [a == source[i] for (a, _), i in zip(self._draws, drawn.tolist(), strict=True)]
-        return Pattern(kind, text, same, _share(chance), column)
+        return Pattern(kind, text, same, chance_of(chance), column)
 
     def frequent(self, most: int) -> list[str]:
         """The texts served most often."""
@@ -99,7 +99,3 @@ class TextPairs:
             if other is not None:
                 pairs.append((other, b))
         return pairs
-
-
-def _share(found: list[bool]) -> float:
-    return sum(found) / len(found) if found else 0.0
