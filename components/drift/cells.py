@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +12,26 @@ from components.drift.distances import Counts
 
 # A chi-square test holds its level when no cell is expected to have fewer rows (Cochran, 1954).
 LEAST_EXPECTED = 5.0
-_QUANTILES = 10
+# Where the reference is cut: tenths, and finer towards both ends, where tails and spreads differ.
+_TAIL = (0.0001, 0.001, 0.01, 0.025, 0.05)
+_SHARES = np.array([*_TAIL, *(i / 10 for i in range(1, 10)), *(1 - s for s in reversed(_TAIL))])
+_HEAVY = 0.1
 
 
 @dataclass(frozen=True)
 class Cells:
     """Two samples' rows in the same cells, (k,) each, in the same order.
 
-    `lumped` is the share of the rows whose category is too rare for a cell of its own.
+    `lumped` is the share of the rows whose category is too rare for a cell of its own; the first
+    `ordered` cells are in the order of their values; `empty` are the rows without a value, (2,),
+    None where these are left out or so few that they say nothing.
     """
 
     reference: Counts
     current: Counts
     lumped: float = 0.0
+    ordered: int = 0
+    empty: Counts | None = None
 
     @property
     def sizes(self) -> tuple[float, float]:
@@ -33,9 +40,10 @@ class Cells:
 
 
 def numeric_cells(reference: NumericProfile, current: NumericProfile, missing: bool) -> Cells:
-    """Tenths of the reference, what lies outside of its range, and the rows without a value.
+    """Tenths of the reference, its tails, what lies outside of it, and the rows without a value.
 
-    A value that many rows share has a cell of its own.
+    The tails are cut finer the more rows there are to fill the cells. A value that many rows
+    share has a cell of its own.
 
     Args:
         reference: the column's reference.
@@ -47,9 +55,13 @@ def numeric_cells(reference: NumericProfile, current: NumericProfile, missing: b
     coarse = [np.add.reduceat(c, starts) for c in counts]
     groups = _adjacent(_expected(coarse[0], coarse[1]))
     pooled = [np.bincount(groups, weights=c).astype(np.float64) for c in coarse]
-    if missing:
-        pooled = [np.append(c, p.empty) for c, p in zip(pooled, (reference, current), strict=True)]
-    return pool(Cells(pooled[0], pooled[1]), [])
+    cells = Cells(pooled[0], pooled[1], ordered=len(pooled[0]))
+    if not missing:
+        return pool(cells, [])
+    pooled = [np.append(c, p.empty) for c, p in zip(pooled, (reference, current), strict=True)]
+    return _with_empty(
+        pool(Cells(pooled[0], pooled[1], ordered=cells.ordered), []), reference, current
+    )
 
 
 def category_cells(reference: CategoryProfile, current: CategoryProfile, missing: bool) -> Cells:
@@ -67,11 +79,14 @@ def category_cells(reference: CategoryProfile, current: CategoryProfile, missing
     both = cells.reference + cells.current
     own = _expected(cells.reference, cells.current)[:-1] >= LEAST_EXPECTED
     lumped = 1 - float(both[:-1][own].sum() / max(both.sum(), 1.0))
-    return Cells(pooled.reference, pooled.current, lumped)
+    pooled = replace(pooled, lumped=lumped)
+    return _with_empty(pooled, reference, current) if missing else pooled
 
 
 def pool(cells: Cells, rare: list[int]) -> Cells:
     """Put all cells that are expected to be nearly empty into one, the last.
+
+    The order of the others stays, and so does how many of them are `ordered`.
 
     Args:
         cells: the cells.
@@ -90,27 +105,44 @@ def pool(cells: Cells, rare: list[int]) -> Cells:
     for counts in (cells.reference, cells.current):
         last = [counts[small].sum()] if together or not large.size else []
         pooled.append(np.append(counts[large], last))
-    return Cells(pooled[0], pooled[1])
+    ordered = int(np.count_nonzero(large < cells.ordered))
+    return Cells(pooled[0], pooled[1], ordered=ordered)
+
+
+def _with_empty(
+    cells: Cells,
+    reference: NumericProfile | CategoryProfile,
+    current: NumericProfile | CategoryProfile,
+) -> Cells:
+    """Note the rows without a value, if these and the others are enough to be compared."""
+    empty = np.array([reference.empty, current.empty], dtype=np.float64)
+    expected = float(empty.sum()) * _smaller_share(*cells.sizes)
+    if not LEAST_EXPECTED <= expected <= min(cells.sizes) - LEAST_EXPECTED:
+        return cells
+    return replace(cells, empty=empty)
+
+
+def _smaller_share(n: float, m: float) -> float:
+    """The part of all rows that is in the smaller sample."""
+    return min(n, m) / (n + m) if n + m else 0.0
 
 
 def _expected(reference: Counts, current: Counts) -> Counts:
     """The rows that the smaller sample would have in each cell if both had the same shares."""
-    n, m = reference.sum(), current.sum()
-    if n + m == 0:
-        return np.zeros_like(reference)
-    return np.asarray((reference + current) * (min(n, m) / (n + m)), dtype=np.float64)
+    share = _smaller_share(float(reference.sum()), float(current.sum()))
+    return np.asarray((reference + current) * share, dtype=np.float64)
 
 
 def _cuts(reference: NumericProfile, counts: Counts) -> NDArray[np.int64]:
-    """The edges at which the fine cells are cut into tenths of the reference, (c,) ascending."""
+    """The edges at which the fine cells are cut into the reference's shares, (c,) ascending."""
     below = np.cumsum(counts)[:-1]
     rows = counts.sum()
     if not below.size or not rows:
         return np.array([], dtype=np.int64)
-    targets = rows * np.arange(1, _QUANTILES) / _QUANTILES
+    targets = rows * _SHARES
     lowest = np.searchsorted(below, reference.negative_infinite, side="right") - 1
     highest = np.searchsorted(below, rows - reference.positive_infinite, side="left")
-    heavy = np.flatnonzero(counts >= rows / _QUANTILES)
+    heavy = np.flatnonzero(counts >= rows * _HEAVY)
     cuts = [*np.searchsorted(below, targets, side="left"), lowest, highest, *heavy, *(heavy - 1)]
     found = np.unique(np.array(cuts, dtype=np.int64))
     return found[(found >= 0) & (found < below.size)]

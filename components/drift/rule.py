@@ -1,17 +1,20 @@
-"""The drift rule: large enough to matter, and not chance; else no drift, or too few rows to say.
+"""The drift rule: a column drifts when chance cannot explain it, and when it is large enough.
 
-The effect is the population stability index, corrected for what it is without any drift; chance
-is a two-sample chi-square test. Categories that the reference never had are held against its
-missing mass. An effect threshold alone alarms on small windows, a test alone on large ones.
+Chance is held to the column's level by a chi-square test over all cells together with one test
+each for the commonest changes (higher or lower, wider or narrower, heavier or lighter tails, more
+or fewer missing values, categories never seen). Large enough is a population stability index,
+corrected for what it is without any drift, that reaches the effect give or take its standard
+error. Otherwise the column did not drift, or there are too few rows to say. An effect threshold
+alone alarms on small windows, a test alone on large ones.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import bdtrc
+from scipy.special import betainc
 
 from components.core.verdict import Answer
 from components.drift import distances
@@ -23,8 +26,6 @@ from components.drift.distances import Counts
 POWER = 0.8
 # Where more rows than this are in categories too rare to compare, "no drift" would be a guess.
 _MOST_LUMPED = 0.5
-_TWO_SIDED_95 = 1.96
-_ONE_SIDED_99 = 2.33
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,11 @@ class Threshold:
 class Evidence:
     """What the rule found for one column.
 
-    `psi` is corrected for its bias and `interval` is its 95 % confidence interval;
+    `psi` is corrected for its bias, `interval` is its 95 % confidence interval and `error` its
+    standard error; `p_value` is the smallest of the tests', each weighed by its part of the level;
     `minimum_effect` is the smallest index that this many rows tell from chance in four cases of
-    five; `cells` are those compared. All but the answer are None where there are too few rows to
-    compare at all.
+    five, whatever the change; `cells` are those compared. All but the answer are None where there
+    are too few rows to compare at all.
     """
 
     answer: Answer
@@ -51,6 +53,7 @@ class Evidence:
     p_value: float | None = None
     minimum_effect: float | None = None
     cells: Cells | None = None
+    error: float | None = None
 
 
 def judge(
@@ -88,7 +91,13 @@ def judge_numbers(
     'drift'
     """
     cells = numeric_cells(reference, current, missing)
-    return _judge(cells, None, 1.0, 1, threshold)
+    tests = [_Test(_chance(cells), 2)]
+    if cells.ordered > 2:  # with two cells the chi-square test says the same
+        x, y = cells.reference[: cells.ordered], cells.current[: cells.ordered]
+        scores = distances.rank_scores(x, y)
+        # Higher or lower, wider or narrower, heavier or lighter tails.
+        tests += [_Test(distances.score_p(x, y, scores**power), 1) for power in (1, 2, 4)]
+    return _judge(cells, [*tests, *_empty_test(cells, 1)], None, threshold)
 
 
 def judge_categories(
@@ -99,62 +108,92 @@ def judge_categories(
 ) -> Evidence:
     """Hold a categorical column against its reference, counted by the same categories."""
     cells = category_cells(reference, current, missing)
-    unseen, p_unseen = unseen_excess(reference, current, threshold.level / 2)
-    return _judge(cells, unseen, p_unseen, 2, threshold)
+    tests = [_Test(_chance(cells), 7), *_empty_test(cells, 1)]
+    if not reference.complete:
+        return _judge(cells, tests, None, threshold)
+    unseen = _Test(unseen_excess(reference, current), 1)
+    tests.append(unseen)
+    if unseen.p_value >= threshold.level / sum(test.weight for test in tests):
+        return _judge(cells, tests, None, threshold)
+    excess = np.array([_seen(reference, 1), current.unknown], dtype=np.float64)
+    return _judge(cells, tests, excess, threshold)
 
 
-def unseen_excess(
-    reference: CategoryProfile, current: CategoryProfile, level: float
-) -> tuple[Counts | None, float]:
-    """The rows in categories that the reference never had, if there are more than it lets expect.
+def unseen_excess(reference: CategoryProfile, current: CategoryProfile) -> float:
+    """How likely so many rows in categories that the reference never had are by chance.
 
     A sample misses categories; their total mass is about the share of its categories seen once
-    (Good, 1953). The p-value is a binomial test against that mass, plus one row, plus 2.33 of its
-    standard errors (Esty, 1983): of a mass that is an estimate itself.
+    (Good, 1953), with a variance of (once + 2 twice) / n^2 (Esty, 1983). The mass is taken for
+    a gamma variable of that mean and variance, plus one row for what no sample can exclude; so
+    the rows found of it are negative binomial.
 
     Args:
-        reference: the column's reference.
+        reference: the column's reference; one with more categories than it counts says nothing.
         current: the same column of the window.
-        level: the p-value from which on the rows count as an excess.
 
     Returns:
-        The rows expected of the reference and found in the window, (2,), or None where these are
-        within chance; and the p-value.
+        The p-value, one-sided.
     """
     n, m, unseen = reference.present, current.present, current.unknown
     if not reference.complete or not unseen or not n:
-        return None, 1.0
-    once = sum(count == 1 for count in reference.counts)
-    twice = sum(count == 2 for count in reference.counts)
-    highest = (once + 1 + _ONE_SIDED_99 * math.sqrt(once + 1 + 2 * twice)) / n
-    p_value = float(bdtrc(unseen - 1, m, min(highest, 1.0)))
-    if p_value >= level or unseen <= m * once / n:
-        return None, p_value
-    return np.array([once, unseen], dtype=np.float64), p_value
+        return 1.0
+    once = _seen(reference, 1) + 1
+    wider = 1 + 2 * _seen(reference, 2) / once
+    odds = m / n * wider
+    return float(betainc(unseen, once / wider, odds / (1 + odds)))
+
+
+def _seen(reference: CategoryProfile, times: int) -> int:
+    """The number of categories that the reference had so often."""
+    return sum(count == times for count in reference.counts)
+
+
+class _Test(NamedTuple):
+    """A test's p-value, and its part of the level."""
+
+    p_value: float
+    weight: int
+
+
+def _chance(cells: Cells) -> float:
+    return distances.chi_square_p(cells.reference, cells.current)
+
+
+def _empty_test(cells: Cells, weight: int) -> list[_Test]:
+    """The test for more or fewer rows without a value, where there are enough of them."""
+    if cells.empty is None:
+        return []
+    sides = [
+        np.array([size - empty, empty])
+        for size, empty in zip(cells.sizes, cells.empty.tolist(), strict=True)
+    ]
+    return [_Test(distances.score_p(sides[0], sides[1], np.array([0.0, 1.0])), weight)]
 
 
 def _judge(
-    cells: Cells, unseen: Counts | None, p_unseen: float, tests: int, threshold: Threshold
+    cells: Cells, tests: list[_Test], unseen: Counts | None, threshold: Threshold
 ) -> Evidence:
+    """The answer from the tests, of which the first is the chi-square test over all cells."""
     n, m = cells.sizes
     if min(n, m) < 2 * LEAST_EXPECTED:
         return Evidence("underpowered")
-    p_value = distances.chi_square_p(cells.reference, cells.current)
-    p_value = min(1.0, tests * min(p_value, p_unseen))
+    total = sum(test.weight for test in tests)
+    p_value = min(1.0, *(test.p_value * total / test.weight for test in tests))
     if unseen is not None:
         cells = _with_unseen(cells, unseen)
     count = len(cells.reference)
     raw = distances.psi(cells.reference, cells.current)
     psi = max(raw - distances.psi_bias(count, n, m), 0.0)
-    spread = _TWO_SIDED_95 * distances.psi_deviation(cells.reference, cells.current)
-    smallest = distances.minimum_effect(count, n, m, threshold.level / tests, POWER)
+    error = distances.psi_deviation(cells.reference, cells.current)
+    level = threshold.level * tests[0].weight / total
+    smallest = distances.minimum_effect(count, n, m, level, POWER)
     answer: Answer = "no drift"
-    if psi >= threshold.effect and p_value < threshold.level:
+    if psi + error >= threshold.effect and p_value < threshold.level:
         answer = "drift"
     elif smallest > threshold.effect or cells.lumped > _MOST_LUMPED:
         answer = "underpowered"
-    interval = (max(psi - spread, 0.0), psi + spread)
-    return Evidence(answer, psi, interval, p_value, smallest, cells)
+    interval = distances.psi_interval(cells.reference, cells.current)
+    return Evidence(answer, psi, interval, p_value, smallest, cells, error)
 
 
 def _with_unseen(cells: Cells, unseen: Counts) -> Cells:

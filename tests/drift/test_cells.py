@@ -29,21 +29,41 @@ def test_pooling_keeps_every_row_and_leaves_no_cell_nearly_empty(pairs, data):
         assert expected.min() >= LEAST_EXPECTED - 1e-9
 
 
-def test_tenths_of_the_reference_and_a_cell_for_missing_values():
+def test_tenths_of_the_reference_finer_tails_and_a_cell_for_missing_values():
     draw = np.random.default_rng(0)
     x = draw.normal(size=10_000)
     cells = _cells(np.where(draw.random(10_000) < 0.1, np.nan, x), draw.normal(size=5_000))
-    assert len(cells.reference) == 11
     assert cells.sizes == (10_000, 5_000)
-    assert cells.reference[:9] == pytest.approx(900, rel=0.1)
+    # Eight inner tenths; below and above them 0.1, 1, 2.5 and 5 %.
+    assert cells.ordered == 18
+    assert cells.reference[5:13] == pytest.approx(900, rel=0.1)
+    assert cells.reference[:5] == pytest.approx([9, 81, 135, 225, 450], rel=0.1)
     # The column was full in the window.
     assert cells.current[-1] == 0
+    assert cells.empty.tolist() == [cells.reference[-1], 0]
+
+
+@pytest.mark.parametrize(("rows", "ordered"), [(100, 10), (1000, 16), (100_000, 20)])
+def test_the_tails_are_cut_as_fine_as_the_rows_allow(rows, ordered):
+    x = np.random.default_rng(2).normal(size=rows)
+    cells = _cells(x, np.random.default_rng(3).normal(size=rows))
+    assert abs(cells.ordered - ordered) <= 1
+    assert len(cells.reference) == cells.ordered
+    assert cells.empty is None
+
+
+def test_too_few_missing_values_are_not_tested_alone():
+    assert _cells([1.0, 2.0] * 500, [1.0, 2.0] * 498 + [None] * 4).empty is None
+    assert _cells([1.0, 2.0] * 500, [1.0, 2.0] * 490 + [None] * 20).empty.tolist() == [0, 20]
 
 
 def test_what_lies_outside_of_the_reference_has_cells_of_its_own():
     cells = _cells(np.linspace(0, 1, 1000), np.linspace(-1, 2, 999))
-    assert cells.reference[0] == cells.reference[-1] == 0
-    assert cells.current[0] == cells.current[-1] == 333
+    # Of the reference itself there may be the outermost row, its own cell being too small.
+    assert cells.reference[0] == 0
+    assert cells.current[0] == 333
+    assert cells.reference[-1] <= 1
+    assert cells.current[-1] == 333
 
 
 def test_a_frequent_value_has_a_cell_of_its_own():

@@ -103,6 +103,72 @@ def test_the_smallest_detectable_effect_is_detected_in_four_cases_of_five():
     assert np.mean(found) == pytest.approx(0.8, abs=0.05)
 
 
+@pytest.mark.parametrize("sizes", [(40, 40), (400, 25)])
+def test_the_score_test_is_the_permutation_test(sizes):
+    draw = np.random.default_rng(10)
+    n, m = sizes
+    scores = np.array([0.0, 1.0, 8.0])
+    rows = draw.choice(3, n + m, p=[0.6, 0.3, 0.1])
+    sums = np.array([scores[draw.permutation(rows)[:m]].sum() for _ in range(4000)])
+    for counts in draw.multinomial(m, [0.45, 0.35, 0.2], 8):
+        current = np.minimum(counts, np.bincount(rows, minlength=3)).astype(float)
+        if current.sum() < m:
+            continue
+        reference = np.bincount(rows, minlength=3) - current
+        value = current @ scores
+        exact = 2 * min(np.mean(sums >= value - 1e-9), np.mean(sums <= value + 1e-9))
+        found = distances.score_p(reference, current, scores)
+        assert found == pytest.approx(min(exact, 1.0), abs=0.06)
+
+
+def test_the_tail_of_the_score_test_is_right_where_the_window_is_small():
+    """At a level of one in 10,000, and with 0.5 % of the rows missing, 5 of 1,000."""
+    draw = np.random.default_rng(11)
+    empty = np.unique(draw.binomial(1000, 0.005, 400_000), return_counts=True)
+    alarms = sum(
+        times
+        for found, times in zip(*empty, strict=True)
+        if distances.score_p(
+            np.array([99_500.0, 500.0]), np.array([1000.0 - found, found]), np.array([0.0, 1.0])
+        )
+        < 1e-4
+    )
+    # 40 are expected; a normal distribution's tail lets through about 280.
+    assert alarms < 120
+
+
+def test_a_score_that_all_rows_share_differs_by_chance_alone():
+    a, b = np.array([5.0, 5.0]), np.array([9.0, 1.0])
+    assert distances.score_p(a, b, np.array([2.0, 2.0])) == 1.0
+    assert distances.score_p(a, b * 0, np.array([0.0, 1.0])) == 1.0
+
+
+@pytest.mark.parametrize("sizes", [(1000, 1000), (5000, 800)])
+@pytest.mark.parametrize("shift", [0.0, 0.1, 0.5])
+def test_the_interval_holds_the_true_index_in_19_cases_of_20(sizes, shift):
+    draw = np.random.default_rng([12, *sizes])
+    p = np.array([0.15, 0.25, 0.3, 0.2, 0.1])
+    q = p * np.exp(shift * np.array([1, -1, 0, 1, -1]))
+    q /= q.sum()
+    true = np.sum((q - p) * np.log(q / p))
+    found = [
+        distances.psi_interval(
+            draw.multinomial(sizes[0], p).astype(float), draw.multinomial(sizes[1], q).astype(float)
+        )
+        for _ in range(400)
+    ]
+    held = np.mean([low <= true <= high for low, high in found])
+    assert held > 0.92
+
+
+def test_the_interval_of_a_large_index_and_of_millions_of_rows():
+    low, high = distances.psi_interval(np.array([0.0, 1e6]), np.array([1e6, 0.0]))
+    assert low < distances.psi(np.array([0.0, 1e6]), np.array([1e6, 0.0])) < high
+    a, b = np.array([4e6, 6e6]), np.array([4.3e6, 5.7e6])
+    low, high = distances.psi_interval(a, b)
+    assert 0.0036 < low < distances.psi(a, b) < high < 0.0039
+
+
 def test_one_cell_cannot_differ():
     one = np.array([5.0])
     assert distances.chi_square_p(one, one) == 1.0
