@@ -99,7 +99,9 @@ def separate(table: Table, seed: int = 0) -> Separation:
             categorical_features=[*table.coded, *[False] * len(chosen)],
             early_stopping=False,
             random_state=seed,
-        ).fit(_inputs(table.values[learn], normal[learn], chosen), table.current[learn])
+        )
+        with _one_thread():
+            model.fit(_inputs(table.values[learn], normal[learn], chosen), table.current[learn])
         folds.append(Fold(model, chosen, test))
         scores = _scores(folds[-1], table.values[test], normal[test])
         u, count, spread = mann_whitney(scores, table.current[test])
@@ -180,8 +182,16 @@ def _inputs(values: Doubles, normal: Doubles, pairs: Sequence[tuple[int, int]]) 
 
 
 def _scores(fold: Fold, values: Doubles, normal: Doubles) -> Doubles:
-    found: Doubles = fold.model.predict_proba(_inputs(values, normal, fold.pairs))[:, 1]
+    with _one_thread():
+        found: Doubles = fold.model.predict_proba(_inputs(values, normal, fold.pairs))[:, 1]
     return found
+
+
+def _one_thread() -> Any:
+    """With so few rows, threads that wait for one another cost more than they bring."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
+
+    return threadpool_limits(limits=1)
 
 
 def _shuffled(

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 # scipy.special alone: scipy.stats takes most of a second to import.
-from scipy.special import stdtrit
+from scipy.special import chdtri, fdtri
 
 from components.core.window import Window
 from components.drift.columns import CategoryProfile, NumericProfile
@@ -25,6 +26,7 @@ from components.drift.variation import ColumnVariation, Integers, Variation
 # Fewer blocks say nothing about a spread; below the second number shorter blocks say more, which
 # vary at least as much where the process is stationary.
 LEAST_BLOCKS, WANTED_BLOCKS = 4, 12
+_SURE = 0.95
 # So many comparisons in one check, and so many blocks of a column at least and at most.
 _COMPARISONS, _FEWEST, _MOST = 30_000, 28, 120
 
@@ -66,12 +68,9 @@ def learn_effects(
 ) -> dict[str, Learned]:
     """What each column may differ in a window as long as this one without any drift.
 
-    Each block of the reference is held against the rest of it by the check's own rule. The index
-    is close to a sum of squares of normal deviations, and of all such sums with one mean a single
-    square has the longest tail (Szekely and Bakirov, 2003); so the bound for one more block is the
-    mean over the K blocks times the square of Student's t with K - 1 degrees of freedom, never
-    less than the largest seen. Blocks are shorter than the window where there would be fewer than
-    twelve: they vary at least as much.
+    Each block of the reference is held against the rest of it by the check's own rule.
+    `prediction_bound` says what one more may show. Blocks are shorter than the window where there
+    would be fewer than twelve: they vary at least as much.
 
     Args:
         variation: the reference's counts.
@@ -89,15 +88,42 @@ def learn_effects(
         column = variation.columns[name]
         missing = name not in (PREDICTION, LABEL)
         blocks, joined = _blocks(column, variation.seconds, window, missing)
-        chosen = np.unique(np.linspace(0, len(blocks) - 1, most).round().astype(np.int64))
+        if len(blocks) > most:
+            blocks = blocks[np.linspace(0, len(blocks) - 1, most).round().astype(np.int64)]
         total = np.array(column.counts, dtype=np.int64).sum(axis=0)
-        effects = list(_effects(column, blocks[chosen[chosen >= 0]], total, level, missing))
+        effects = list(_effects(column, blocks, total, level, missing))
         if len(effects) >= LEAST_BLOCKS:
-            t = float(stdtrit(len(effects) - 1, 1 - level / 2))
-            bound = max(float(np.mean(effects)) * t**2, *effects)
+            bound = prediction_bound(np.array(effects), level)
             length = timedelta(seconds=joined * variation.seconds)
             learned[name] = Learned(bound, len(effects), length)
     return learned
+
+
+def prediction_bound(effects: NDArray[np.float64], level: float) -> float:
+    """What one more block may show by itself; never less than the largest seen.
+
+    The index is close to a weighted sum of squares of normal deviations, that is, to a scaled
+    chi-square with as many degrees of freedom as its mean and variance say (Satterthwaite, 1946);
+    one more of them over the mean of K is F distributed. The variance is taken at the upper end of
+    its 95 % interval, since few blocks say little about it; and the degrees are at least one,
+    because of all such sums with one mean a single square has the longest tail (Szekely and
+    Bakirov, 2003).
+
+    Args:
+        effects: (K,) corrected indices of K blocks, at least two.
+        level: the chance to exceed the bound.
+
+    >>> steady, wild = np.full(12, 0.1), np.array([0.0, 0.4] * 6)
+    >>> [round(prediction_bound(effects, 0.001), 2) for effects in (steady, wild)]
+    [0.1, 3.94]
+    """
+    blocks, mean = len(effects), float(effects.mean())
+    if not mean:
+        return 0.0
+    widest = float(effects.var(ddof=1)) * (blocks - 1) / float(chdtri(blocks - 1, _SURE))
+    degrees = float(np.clip(2 * mean**2 / max(widest, 1e-12), 1.0, 1e4))
+    bound = mean * float(fdtri(degrees, (blocks - 1) * degrees, 1 - level))
+    return max(bound, float(effects.max()))
 
 
 def _blocks(

@@ -6,11 +6,14 @@ import pyarrow as pa
 import pytest
 
 from components.core.errors import DataError
-from components.core.verdict import Verdict
+from components.core.verdict import Finding, Verdict
+from components.core.window import Window
 from components.drift.check import check_drift, profile_window, read_predictions
+from components.drift.findings import rank
 from components.drift.profile import Profile, profile_arrays, profile_file
 from components.drift.rule import Threshold
 from components.drift.rule import judge as judge_column
+from components.drift.variation import VariationTally
 
 
 @pytest.fixture
@@ -141,6 +144,7 @@ def test_a_window_without_rows(judge, rows):
     verdict = judge(empty)
     assert verdict.status == "ok"
     assert len(verdict.facts["underpowered"]) == 3
+    assert verdict.answer == "underpowered"
 
 
 def test_columns_that_cannot_be_compared_are_said_so(rows, write, spec, window, reference):
@@ -252,3 +256,62 @@ def test_rows_without_a_prediction_or_label_say_nothing_about_either(spec, windo
     assert [column.missing for column in profile.columns.values()] == [none.sum()] * 3
     verdict = check_drift(profile, reference, spec, window, "v1")
     assert verdict.facts["drifted"] == ["c"]
+
+
+def test_a_learned_threshold_is_used_and_said(rows, write, spec, spec_with, window):
+    draw = np.random.default_rng(21)
+    days = np.repeat(np.arange(90), 200)
+    weekend = np.isin(days % 7, [5, 6])
+    made = rows(days.size, a=draw.normal(40, 10, days.size) + 15 * weekend)
+    reference = profile_file(write(made, "before.parquet"), ["a", "b"], ["c"])
+    tally = VariationTally(reference, 0, 90 * 86_400_000_000)
+    tally.add(days * 86_400_000_000, {name: pa.array(made[name]) for name in "abc"})
+    day = Window.parse("2024-01-06..2024-01-07")
+    profile = profile_window(
+        write(rows(2000, seed=1, a=draw.normal(55, 10, 2000))), None, spec, reference
+    )
+
+    def verdict(asked, variation):
+        return check_drift(profile, reference, asked, day, "v1", variation=variation)
+
+    plain = verdict(spec, None)
+    assert plain.facts["drifted"] == ["a"]
+    assert plain.facts["learned"] == {}
+    found = verdict(spec, tally.variation())
+    finding = _by_column(found)["a"]
+    assert found.answer == "no drift"
+    assert finding.threshold == pytest.approx(found.facts["learned"]["a"]["effect"], abs=1e-6)
+    assert finding.threshold > finding.value > 0.1
+    assert finding.message.endswith("learned from 90 blocks of 1 day in the reference")
+    # The effect of the spec stays the floor, and is not said to be learned.
+    assert _by_column(found)["b"].threshold == 0.1
+    assert "learned" not in _by_column(found)["b"].message
+    assert found.facts["learned"]["b"]["effect"] < 0.1
+    asked = spec_with(alpha="learn: false, alpha")
+    assert verdict(asked, tally.variation()).facts["drifted"] == ["a"]
+
+
+def test_findings_are_ordered_by_effect_in_units_of_the_threshold():
+    def finding(column, value, threshold, statistic="psi"):
+        return Finding(
+            column=column,
+            statistic=statistic,
+            severity="drift",
+            message="",
+            value=value,
+            threshold=threshold,
+        )
+
+    found = [
+        finding("a", 2.0, 1.0),
+        finding("b", 0.5, 0.1),
+        finding("(joint)", 0.8, 0.55, "roc_auc"),
+        Finding(column="c", statistic="infinite", severity="warn", message=""),
+    ]
+
+    def order(weights):
+        return [f.column for f in sorted(found, key=lambda f: rank(f, weights))]
+
+    assert order({}) == ["(joint)", "b", "a", "c"]
+    assert order({"a": 0.9, "b": 0.1}) == ["(joint)", "a", "b", "c"]
+    assert order({"a": 0.0, "b": 0.0}) == ["(joint)", "b", "a", "c"]
