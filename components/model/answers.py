@@ -79,6 +79,7 @@ def _logged(
         return nothing, _empty(record)
     log = read_rows(path, ["row_id", "release", "prediction", "probability"])
     log = log.filter(pc.and_(pc.equal(log.column("release"), champion), _usable(log, record)))
+    log = log.filter(_finite(log, record))
     if log.num_rows == 0:
         return nothing, _empty(record)
     found = pc.index_in(rows.ids.combine_chunks(), value_set=log.column("row_id").combine_chunks())
@@ -89,10 +90,24 @@ def _logged(
 def _usable(log: pa.Table, record: TrainingRecord) -> pa.ChunkedArray:
     """Rows whose answer is of the champion's own form."""
     if record.task == "regression":
-        return pc.is_valid(log.column("prediction"))
+        return pc.fill_null(pc.is_finite(log.column("prediction").cast(pa.float64())), False)
     usable = pc.is_in(_texts(log), value_set=_names(record))
     length = pc.list_value_length(log.column("probability"))
     return pc.and_(usable, pc.fill_null(pc.equal(length, len(record.classes)), _without(record)))
+
+
+def _finite(log: pa.Table, record: TrainingRecord) -> pa.Array:
+    """Rows without a probability that is no number, of those that have one for each class."""
+    if record.task == "regression" or _without(record):
+        return pa.array(np.ones(log.num_rows, dtype=bool))
+    flat = _flat(log)
+    return pa.array(np.isfinite(flat.reshape(-1, len(record.classes))).all(axis=1))
+
+
+def _flat(log: pa.Table) -> Array:
+    """All rows' probabilities one after another; a null among them is NaN."""
+    flat = log.column("probability").combine_chunks().flatten().cast(pa.float64())
+    return np.asarray(flat.to_numpy(zero_copy_only=False))
 
 
 def _texts(log: pa.Table) -> pa.ChunkedArray:
@@ -119,8 +134,7 @@ def _read(log: pa.Table, record: TrainingRecord) -> Predictions:
     values = label_array(record.classes)[codes]
     if _without(record):
         return Predictions(values)
-    flat = log.column("probability").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return Predictions(values, np.asarray(flat).reshape(len(values), len(record.classes)))
+    return Predictions(values, _flat(log).reshape(len(values), len(record.classes)))
 
 
 def _empty(record: TrainingRecord) -> Predictions:

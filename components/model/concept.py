@@ -137,8 +137,8 @@ class Detector:
     @property
     def rates(self) -> list[float]:
         """The error rates that are looked for."""
-        least = _times_odds(self.highest, _BEYOND)
-        return [max(_times_odds(self.expected, ratio), least) for ratio in ODDS_RATIOS]
+        least = times_odds(self.highest, _BEYOND)
+        return [max(times_odds(self.expected, ratio), least) for ratio in ODDS_RATIOS]
 
     @property
     def labels_needed(self) -> int:
@@ -240,5 +240,10 @@ class Detector:
         return np.asarray(np.log(np.where(wrong == 1, rate, 1 - rate)))
 
 
-def _times_odds(rate: float, ratio: float) -> float:
+def times_odds(rate: float, ratio: float) -> float:
+    """The rate whose odds are so many times those of another.
+
+    >>> times_odds(0.5, 3.0)
+    0.75
+    """
     return ratio * rate / (1 - rate + ratio * rate)

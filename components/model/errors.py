@@ -13,8 +13,8 @@ from components.model.score import Array, Predictions
 _ORDINARY = 0.9
 # Stretches with fewer errors than this on average say little about how errors come together.
 _LEAST_ERRORS = 5
-# A scale of time is looked at where it has so many stretches.
-_STRETCHES, _DOUBLED = 20, 10
+# A scale is looked at where it has so many stretches of as many labels, or of days.
+_STRETCHES, _FEWEST = 20, 10
 # Errors come together where that is so certain over all scales, and then as much as is this likely.
 _CHANCE, _CAUTION = 0.1, 0.2
 
@@ -113,8 +113,10 @@ def _scales(count: int, times: Array, spread: float) -> list[Array]:
     while count // size >= _STRETCHES:
         scales.append(np.minimum(np.arange(count) // size, count // size - 1))
         size *= 2
-    blocks = time_blocks(times)
-    while blocks[-1] + 1 >= _DOUBLED:
+    days = np.unique(times.astype("datetime64[D]"), return_inverse=True)[1]
+    # Whole days even where they are few: errors of one day belong together.
+    blocks = days if days[-1] + 1 >= _FEWEST else time_blocks(times)
+    while blocks[-1] + 1 >= _FEWEST:
         if spread * count / (blocks[-1] + 1) >= _LEAST_ERRORS:
             scales.append(blocks)
         blocks = blocks // 2

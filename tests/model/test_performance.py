@@ -4,10 +4,12 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from components.core.storage import Store
 from components.core.window import Window
 from components.data.prediction_log import log_schema
 from components.model.answers import champion_answers
 from components.model.bootstrap import difference_interval, interval, stretch_to
+from components.model.concept_state import ConceptMemory
 from components.model.files import MODEL
 from components.model.metrics import METRICS
 from components.model.performance import check_performance
@@ -482,3 +484,125 @@ def test_no_false_alarms_on_slices_of_a_world_that_does_not_change(trained):
     verdict = check(trained, window=Window.parse("2024-04"))
 
     assert [f.message for f in verdict.at_least("warn")] == []
+
+
+def test_errors_one_by_one_find_what_a_generous_drop_allows(turned):
+    verdict = check(turned, checks__performance__drop=0.9)
+
+    found = finding(verdict, "concept drift")
+    assert (verdict.status, found.severity, found.answer) == ("drift", "drift", "drift")
+    assert "wrong answers became more from 2024-03-0" in verdict.headline
+
+
+def test_a_stable_window_says_where_the_detector_stands(trained):
+    verdict = check(trained)
+
+    assert finding(verdict, "concept drift").severity == "info"
+    assert verdict.facts["concept"]["new_labels"] == 1500
+    assert verdict.facts["label_coverage"] == 1.0
+    low, high = verdict.facts["estimate_interval"]
+    assert low < verdict.facts["score"] < high
+
+
+def test_the_estimate_is_blind_to_what_the_labels_show(turned):
+    """Documented, and the reason that an estimate is never a verdict."""
+    verdict = check(turned)
+
+    assert verdict.facts["score"] < verdict.facts["training_score"] - 0.2
+    assert verdict.facts["estimate"] == pytest.approx(verdict.facts["training_score"], abs=0.05)
+    estimated = finding(verdict, "estimated roc_auc")
+    assert (estimated.severity, estimated.answer) == ("info", None)
+
+
+def test_windows_in_a_row_share_the_detectors_state(trained, tmp_path):
+    memory = ConceptMemory(Store(tmp_path), "orders")
+
+    def look(text):
+        spec, window = trained.spec, Window.parse(text)
+        source, model = trained.window(text), model_of(trained)
+        return check_performance(
+            spec, source, None, trained.record, window, "v1", model, memory
+        ).facts["concept"]
+
+    first, second = look("2024-03"), look("2024-04")
+
+    assert (first["labels"], second["labels"]) == (1500, 3000)
+    assert second["continues"] == "2024-03-01..2024-04-01"
+    assert look("2024-04") == second
+
+
+def spoiled(trained, path, column, values):
+    table = pq.read_table(trained.window("2024-03"))
+    place = table.column_names.index(column)
+    pq.write_table(table.set_column(place, column, values), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.nulls(1500),
+        pa.nulls(1500, pa.int64()),
+        pa.array([1] * 1500),
+        pa.array([7] * 1500),
+        pa.array(["maybe"] * 1500),
+        pa.array([True, False] * 750),
+        pa.array([1] + [None] * 1499, pa.int64()),
+    ],
+    ids=["null", "none", "one class", "foreign", "foreign type", "booleans", "a single label"],
+)
+def test_no_class_labels_are_too_bad_to_judge(trained, tmp_path, values):
+    verdict = check(trained, spoiled(trained, tmp_path / "w", "returned", values))
+
+    assert verdict.facts["rows"] == 1500
+    assert {f.statistic for f in verdict.findings} >= {"roc_auc", "concept drift", "label coverage"}
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e300, None])
+def test_no_numbers_are_too_bad_to_judge(regression, tmp_path, value):
+    given = pq.read_table(regression.window("2024-03")).column("refund").to_pylist()
+    half = pa.array([*[value] * 750, *given[750:]], pa.float64())
+    every = pa.array([value] * 1500, pa.float64())
+
+    for number, values in enumerate((half, every)):
+        path = spoiled(regression, tmp_path / str(number), "refund", values)
+        verdict = check(regression, path)
+        assert finding(verdict, "concept drift").answer is not None
+        assert finding(verdict, "estimated mae").value is not None
+
+
+@pytest.mark.parametrize("task", ["trained", "multiclass", "regression"])
+def test_an_empty_window_is_no_error(task, request, tmp_path):
+    world = request.getfixturevalue(task)
+    table = pq.read_table(world.window("2024-03"))
+    pq.write_table(table.slice(0, 0), tmp_path / "w")
+
+    verdict = check(world, tmp_path / "w")
+
+    assert (verdict.status, verdict.answer) == ("ok", "underpowered")
+
+
+@pytest.mark.parametrize("column", ["price", "weight", "shop"])
+def test_a_feature_without_values_is_no_error(trained, tmp_path, column):
+    kind = pa.string() if column == "shop" else pa.float64()
+
+    verdict = check(trained, spoiled(trained, tmp_path / "w", column, pa.nulls(1500, kind)))
+
+    assert verdict.facts["judged"] == 1500
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, None])
+def test_logged_answers_that_are_no_numbers_are_no_answers(trained, regression, tmp_path, value):
+    rows = read_labelled(trained.window("2024-03"), trained.spec)
+    given = model_of(trained).predict(rows.features()).probability.tolist()
+    broken = pa.array([*[[value, 0.5]] * 900, *given[900:]], pa.list_(pa.float64()))
+    log = write_log(trained, tmp_path / "log", rows, probability=broken)
+
+    verdict = check(trained, log=log, model=None)
+
+    assert verdict.facts["from_log"] == verdict.facts["judged"] == 600
+    assert finding(verdict, "roc_auc").answer != "drift"
+    numbers = read_labelled(regression.window("2024-03"), regression.spec)
+    said = pa.array([value] * 1500, pa.float64())
+    log = write_log(regression, tmp_path / "numbers", numbers, prediction=said)
+    assert check(regression, log=log).facts["asked_now"] == 1500

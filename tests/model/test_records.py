@@ -52,3 +52,22 @@ def test_reading_a_record_loads_nothing_heavy():
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
     assert not {"sklearn", "numpy", "pandas", "pyarrow"} & set(loaded.stdout.decode().split())
+
+
+def test_an_older_record_still_reads(trained):
+    document = trained.record.model_dump(exclude={"errors", "calibration", "blocks", "gap_rows"})
+
+    older = TrainingRecord.model_validate(document)
+
+    assert (older.errors, older.calibration) == (None, None)
+
+
+@pytest.mark.parametrize("task", ["trained", "multiclass", "regression"])
+def test_a_record_says_what_later_checks_need(task, request):
+    record = request.getfixturevalue(task).record
+
+    assert record.errors.labels == record.holdout_rows
+    assert 0 < record.errors.wrong < record.errors.labels
+    assert record.errors.dispersion >= 1
+    assert (record.errors.bound is not None) == (record.task == "regression")
+    assert len(record.calibration.model_dump_json()) < 20_000

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from components.model.errors import dispersion, error_reference, wrong_answers
+from components.model.score import Predictions
+
+
+def by_days(count, days):
+    start = np.datetime64("2024-01-01T00:00:00", "us")
+    return start + np.arange(count) * (days * np.timedelta64(86_400_000_000, "us") // count)
+
+
+def test_a_class_is_right_or_wrong():
+    answers = Predictions(np.array([0, 1, 2]))
+
+    assert wrong_answers(np.array([0, 0, 2]), answers, None).tolist() == [False, True, False]
+
+
+def test_a_number_is_wrong_beyond_the_bound_or_where_it_is_none():
+    answers = Predictions(np.array([1.0, 1.0, np.nan, np.inf]))
+
+    found = wrong_answers(np.array([2.0, 3.1, 1.0, 1.0]), answers, 2.0)
+
+    assert found.tolist() == [False, True, True, True]
+
+
+def test_the_bound_is_the_holdouts_own_quantile():
+    random = np.random.default_rng(0)
+    y = random.normal(size=1000)
+
+    known = error_reference(y, Predictions(np.zeros(1000)), by_days(1000, 25), regression=True)
+
+    assert (known.labels, known.wrong) == (1000, 100)
+    assert known.bound == np.sort(np.abs(y))[899]
+
+
+def test_independent_errors_are_mostly_taken_for_independent():
+    random = np.random.default_rng(1)
+    found = [dispersion(random.random(10_000) < 0.1, by_days(10_000, 20)) for _ in range(100)]
+
+    assert np.mean(np.array(found) > 1) <= 0.1
+
+
+@pytest.mark.parametrize("days", [10, 20, 60])
+def test_the_variance_between_days_is_found(days):
+    random = np.random.default_rng(2)
+    rate = np.repeat(random.uniform(0.0, 0.3, days), 500)
+    true = 1 + 499 * (0.3**2 / 12) / (0.15 * 0.85)
+
+    found = [dispersion(random.random(days * 500) < rate, by_days(days * 500, days))]
+
+    assert 0.5 * true < np.mean(found) < 3 * true
+
+
+def test_errors_that_come_together_within_hours_are_found():
+    # Every evening is bad, and the days are all alike.
+    evening = np.arange(12_000) % 600 >= 450
+    random = np.random.default_rng(3)
+
+    assert dispersion(random.random(12_000) < np.where(evening, 0.3, 0.05), by_days(12_000, 20)) > 5
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+@pytest.mark.parametrize("count", [0, 1, 2000])
+def test_without_variation_there_is_nothing_to_find(rate, count):
+    assert dispersion(np.full(count, bool(rate)), by_days(max(count, 1), 1)[:count]) == 1.0
+
+
+def test_rows_of_one_time_are_no_error():
+    times = np.full(500, np.datetime64("2024-01-01", "us"))
+
+    assert dispersion(np.arange(500) % 3 == 0, times) == 1.0
