@@ -16,6 +16,9 @@ from pydantic import Field
 
 from components.core.verdict import Document
 
+# Whole numbers of this part of the spread are added up without rounding.
+EXCESS_UNIT = 2.0**-16
+
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -49,8 +52,10 @@ class NumericProfile(ColumnCounts):
     `counts[i]` is the number of values above `edges[i - 1]` and up to `edges[i]`; the first cell
     has no lower end and the last no upper one, and they hold the infinite values too. `minimum`
     and `maximum` are of the finite values. `span` and `spread` are the range and the standard
-    deviation (divisor n) of the reference's values; `discrete` says that each of these is an edge,
-    and `whole` that each was a whole number: then `fractional` counts the values that are not.
+    deviation (divisor n) of the reference's values; `discrete` says that each of these has a cell
+    of its own, and `whole` that each was a whole number: then `fractional` counts the values that
+    are not. `excess` is how far the finite values lie below and above the span, all together, in
+    units of `EXCESS_UNIT` times the spread.
     """
 
     kind: Literal["numeric"] = "numeric"
@@ -63,6 +68,7 @@ class NumericProfile(ColumnCounts):
     negative_infinite: Count = 0
     positive_infinite: Count = 0
     fractional: Count = 0
+    excess: tuple[Count, Count] = (0, 0)
     minimum: float | None = None
     maximum: float | None = None
 
@@ -76,7 +82,7 @@ class NumericProfile(ColumnCounts):
         """The mean of the finite values, to the width of a cell.
 
         Sums would depend on the order of the rows; counts do not. The values of a cell count as
-        spread evenly over it, or where it is the reference's only value there, as that value.
+        spread evenly over it.
         """
         moments = self._moments()
         return moments[0] if moments else None
@@ -122,9 +128,6 @@ class NumericProfile(ColumnCounts):
         unit = max(abs(self.minimum), abs(self.maximum)) or 1.0
         ends = np.clip([self.minimum, *self.edges, self.maximum], self.minimum, self.maximum) / unit
         low, high = ends[:-1], ends[1:]
-        if self.discrete and self.span:
-            edges = np.array([*self.edges, math.inf])
-            low = np.where((edges >= self.span[0]) & (edges <= self.span[1]), high, low)
         shares = counts / counts.sum()
         middle = (low + high) / 2
         mean = float(np.sum(shares * middle))
@@ -147,7 +150,7 @@ class NumericProfile(ColumnCounts):
         cell = next(i for i, count in enumerate(below) if count >= wanted and self.counts[i])
         low = self.edges[cell - 1] if cell > 0 else self.minimum
         high = self.edges[cell] if cell < len(self.edges) else self.maximum
-        if self.discrete and self.span and self.span[0] <= high <= min(self.span[1], self.maximum):
+        if math.nextafter(low, high) == high:  # the cell of a single value
             return high
         inside = (wanted - (below[cell] - self.counts[cell])) / self.counts[cell]
         low, high = max(low, self.minimum), min(high, self.maximum)

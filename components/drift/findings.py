@@ -14,6 +14,7 @@ from components.drift.effects import Learned
 from components.drift.joint import JOINT
 from components.drift.profile import LABEL, PREDICTION
 from components.drift.rule import Evidence, Threshold
+from components.drift.transport import wasserstein
 
 Column = NumericProfile | CategoryProfile
 # What the index, or an AUC, is where nothing drifted.
@@ -49,10 +50,26 @@ def ignored(finding: Finding) -> Finding:
     return finding.model_copy(update={"severity": "info", "answer": "no drift", "message": message})
 
 
-def say_learned(finding: Finding, learned: Learned) -> Finding:
-    """The same finding, with where its threshold comes from."""
-    message = f"{finding.message}; the threshold is learned from {learned.source()}"
-    return finding.model_copy(update={"message": message})
+def with_learned(finding: Finding, learned: Learned, effect: float) -> Finding:
+    """The same finding, with where its threshold comes from.
+
+    A change that is larger than any block of the reference showed, but that one more block might
+    show, is no drift for certain, and not no drift either: the blocks are too few to tell.
+
+    Args:
+        finding: judged by the learned threshold.
+        learned: that threshold.
+        effect: the spec's own, which the learned one exceeds.
+    """
+    source = learned.source()
+    changed = finding.value is not None and finding.value > max(learned.largest, effect)
+    if finding.answer == "no drift" and changed:
+        answer = "underpowered"
+        message = f"{finding.message}; it is more than in any of {source}, too few to tell"
+    else:
+        answer = finding.answer
+        message = f"{finding.message}; the threshold is learned from {source}"
+    return finding.model_copy(update={"answer": answer, "message": message})
 
 
 def incomparable(name: str, reference: Column | None, current: Column | None) -> Finding:
@@ -101,12 +118,11 @@ def other_distances(reference: Column, current: Column, evidence: Evidence) -> d
     before, after = (np.array(p.counts, dtype=np.float64) for p in (reference, current))
     if not before.sum() or not after.sum():
         return found
-    if isinstance(reference, NumericProfile) and reference.edges:
+    if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
         found["kolmogorov_smirnov"] = round(distances.kolmogorov_smirnov(before, after), 6)
-        if reference.deviation:
-            edges = np.array(reference.edges)
-            area = distances.wasserstein(before, after, edges, reference.discrete)
-            found["wasserstein"] = round(area / reference.deviation, 6)
+        moved = wasserstein(reference, current)
+        if moved is not None:
+            found["wasserstein"] = round(moved, 6)
     return found
 
 

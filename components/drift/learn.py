@@ -10,13 +10,21 @@ from numpy.typing import NDArray
 from components.drift.tally import CategoryTally, NumericTally
 from components.drift.values import as_integers, as_numpy, present_numbers, read_texts
 
-# Quantile cells inside of the reference's range, and cells on each side of it.
-CELLS = 1024
+# Quantile cells inside of the reference's range: no cell holds much more than a two thousandth of
+# the reference, and by less than that is a distribution function unknown. And cells on each side.
+CELLS = 2000
 TAIL_CELLS = 64
+# Up to so many different values have a cell each.
+VALUES = 1000
+# About so many cells more divide the wide ones.
+_DIVIDED = 250
 # The reference's most frequent categories, counted by name.
 KNOWN = 1000
 # The part of a cell's width by which its end may be moved.
-_ROUNDED = 0.25
+_ROUNDED = 0.1
+# Where rules cut their few cells: there no row of the reference may change sides.
+_ENDS = (0.0001, 0.001, 0.01)
+_COMPARED = np.array([*_ENDS, *(i / 40 for i in range(1, 40)), *(1 - share for share in _ENDS)])
 
 Floats = NDArray[np.float64]
 
@@ -34,28 +42,43 @@ def learn_numeric(array: pa.Array) -> NumericTally:
     if not values.size:
         return NumericTally(np.array([]), discrete=False, whole=False, span=None, spread=None)
     distinct = values[np.append(True, values[1:] != values[:-1])]
-    discrete = distinct.size <= CELLS
-    inner, fixed = (_filled(distinct), distinct) if discrete else _quantiles(values)
+    discrete = distinct.size <= VALUES
+    whole = bool((np.floor(distinct) == distinct).all())
+    inner, fixed = _values(distinct, whole) if discrete else _quantiles(values)
     low, high = float(values[0]), float(values[-1])
     fixed = np.concatenate([fixed, [_before(low), low, high]])
     edges = np.concatenate([_tail(low, high, -1.0), inner, _tail(high, low, 1.0), fixed])
     return NumericTally(
         _shortened(np.unique(edges[np.isfinite(edges)]), fixed),
         discrete=discrete,
-        whole=bool((np.floor(distinct) == distinct).all()),
+        whole=whole,
         span=(low, high),
         spread=_deviation(values),
     )
 
 
-def _quantiles(values: Floats) -> tuple[Floats, Floats]:
-    """Edges at even ranks of sorted values, and those of them that may not be rounded.
+def _values(distinct: Floats, whole: bool) -> tuple[Floats, Floats]:
+    """Edges that give every value a cell of its own, and those that may not be rounded.
 
-    A value that fills a cell or more has one of its own.
+    So do whole numbers between them, if these are not too many.
+    """
+    if whole and distinct[-1] < distinct[0] + VALUES:
+        distinct = np.arange(distinct[0], distinct[-1] + 1)
+    own = np.concatenate([distinct, _before(distinct)])
+    return np.concatenate([own, _filled(distinct, max(VALUES - distinct.size, _DIVIDED))]), own
+
+
+def _quantiles(values: Floats) -> tuple[Floats, Floats]:
+    """Edges at even ranks of sorted values, and those that may not be rounded.
+
+    A value that fills a cell or more has one of its own, and wide cells are divided.
     """
     picked = values[_ranks(values.size)]
-    frequent = np.unique(picked[1:][picked[1:] == picked[:-1]])
-    return picked, np.concatenate([frequent, _before(frequent)])
+    distinct, times = np.unique(picked, return_counts=True)
+    frequent = distinct[times > 1]
+    compared = values[_places(_COMPARED, values.size)]
+    own = np.concatenate([compared, frequent, _before(frequent)])
+    return np.concatenate([own, _filled(distinct, _DIVIDED)]), own
 
 
 def _before(values: Floats | float) -> Floats:
@@ -89,12 +112,11 @@ def _deviation(values: Floats) -> float:
     return float(np.std(values / unit)) * unit
 
 
-def _filled(distinct: Floats) -> Floats:
-    """The distinct values, and more edges in gaps wider than usual, for values not yet seen."""
+def _filled(distinct: Floats, room: int) -> Floats:
+    """Sorted numbers, and up to about `room` more in gaps wider than usual, for later values."""
     with np.errstate(over="ignore"):
         gaps = np.diff(distinct)
-        room = CELLS - distinct.size
-        if not gaps.size or not room or not np.isfinite(gaps.sum()):
+        if not gaps.size or room < 1 or not np.isfinite(gaps.sum()):
             return distinct
         step = max(float(np.quantile(gaps, 0.25, method="lower")), float(gaps.sum()) / room)
         pieces = np.maximum(np.rint(gaps / step).astype(np.int64), 1)
@@ -127,12 +149,16 @@ def learn_categories(array: pa.Array) -> CategoryTally:
 
 
 def _ranks(rows: int) -> NDArray[np.int64]:
-    """The ranks that are edges: even steps, and ever finer ones in the first and the last step."""
-    steps = np.arange(1, CELLS + 1) / CELLS
+    """The ranks that are edges, (k,): even steps, ever finer in the first and the last one."""
     ends = 0.5 ** np.arange(0.5, 10.5, 0.5) / CELLS
-    shares = np.concatenate([steps, ends, 1 - ends])
-    ranks: NDArray[np.int64] = np.ceil(shares * rows).astype(np.int64) - 1
-    return ranks.clip(0, rows - 1)
+    shares = np.concatenate([np.arange(1, CELLS + 1) / CELLS, ends, 1 - ends])
+    return np.unique(_places(shares, rows))
+
+
+def _places(shares: Floats, rows: int) -> NDArray[np.int64]:
+    """Where in sorted values so many shares of them end."""
+    places: NDArray[np.int64] = np.ceil(shares * rows).astype(np.int64) - 1
+    return places.clip(0, rows - 1)
 
 
 def _tail(end: float, other: float, sign: float) -> Floats:

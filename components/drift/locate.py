@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Cells = NDArray[np.intp]
 
-_BUCKETS = 1 << 14
+_BUCKETS = 1 << 15
 # Numbers worked on at a time: what is made of them stays in a core's cache.
 _BLOCK = 1 << 14
 # Parts of the inner edges left out at each end: heavy tails would make the buckets too wide.

@@ -11,12 +11,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.core.errors import DataError
-from components.drift.columns import CategoryProfile, NumericProfile
+from components.drift.columns import EXCESS_UNIT, CategoryProfile, NumericProfile
 from components.drift.locate import Locator
 from components.drift.values import as_mask, as_numpy, present_numbers, read_texts, string_array
 
 # Categories counted by name beside the reference's.
 OTHERS = 100
+# Distances from the span are taken for no larger, so that a batch's sum fits into 64 bits.
+_FARTHEST = 2.0**40
 
 
 class Tally:
@@ -70,6 +72,7 @@ class NumericTally(Tally):
         self.edges, self.discrete, self.whole = edges, discrete, whole
         self.span, self.spread = span, spread
         self.fractional = 0
+        self.excess = [0, 0]
         self.counts = np.zeros(edges.size + 1, dtype=np.int64)
         self.infinite = [0, 0]
         self.extremes: list[float] = []
@@ -97,7 +100,7 @@ class NumericTally(Tally):
         self.counts += self._locator.count(values)
         values = self._finite(values)
         if values.size:
-            self._widen(float(values.min()), float(values.max()))
+            self._widen(values)
         if self.whole and not pa.types.is_integer(array.type):
             self.fractional += int(np.count_nonzero(np.floor(values) != values))
 
@@ -120,7 +123,8 @@ class NumericTally(Tally):
         self.infinite[0] += profile.negative_infinite
         self.infinite[1] += profile.positive_infinite
         if profile.minimum is not None and profile.maximum is not None:
-            self._widen(profile.minimum, profile.maximum)
+            self._include_extremes(profile.minimum, profile.maximum)
+        self.excess = [self.excess[0] + profile.excess[0], self.excess[1] + profile.excess[1]]
         self.fractional += profile.fractional
 
     def profile(self) -> NumericProfile:
@@ -141,14 +145,32 @@ class NumericTally(Tally):
             negative_infinite=self.infinite[0],
             positive_infinite=self.infinite[1],
             fractional=self.fractional,
+            excess=(self.excess[0], self.excess[1]),
             minimum=low,
             maximum=high,
         )
 
-    def _widen(self, low: float, high: float) -> None:
+    def _widen(self, values: NDArray[np.float64]) -> None:
+        low, high = float(values.min()), float(values.max())
+        self._include_extremes(low, high)
+        if self.span and self.spread:
+            unit = self.spread * EXCESS_UNIT
+            with np.errstate(over="ignore"):
+                if low < self.span[0]:
+                    self.excess[0] += _whole_sum((self.span[0] - values) / unit)
+                if high > self.span[1]:
+                    self.excess[1] += _whole_sum((values - self.span[1]) / unit)
+
+    def _include_extremes(self, low: float, high: float) -> None:
         found = [*self.extremes, low, high]
         # Zero has two signs; which came first must not show.
         self.extremes = [min(found) + 0.0, max(found) + 0.0]
+
+
+def _whole_sum(distances: NDArray[np.float64]) -> int:
+    """The positive ones of some distances, each rounded, added up without an error."""
+    positive = distances[distances > 0]
+    return int(np.minimum(np.rint(positive), _FARTHEST).astype(np.int64).sum())
 
 
 class CategoryTally(Tally):
