@@ -21,7 +21,7 @@ from components.drift.findings import (
     noted,
     other_distances,
     rank,
-    say_learned,
+    with_learned,
 )
 from components.drift.joint import joint_finding
 from components.drift.profile import LABEL, PREDICTION, Profile, merge, profile_arrays, profile_file
@@ -87,7 +87,7 @@ def check_drift(
         statistics[name] = other_distances(before, column, evidence)
         finding = column_finding(name, before, column, evidence, threshold)
         if own and own.effect > asked.effect:
-            finding = say_learned(finding, own)
+            finding = with_learned(finding, own, asked.effect)
         findings.append(finding if name in judged else ignored(finding))
         findings += noted(name, before, column)
     if together is not None:

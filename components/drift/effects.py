@@ -35,17 +35,18 @@ _COMPARISONS, _FEWEST, _MOST = 30_000, 28, 120
 class Learned:
     """The index that one more block of the reference may reach by itself.
 
-    `effect` is learned from `blocks` blocks of `length` each.
+    `effect` is learned from `blocks` blocks of `length` each, of which one reached `largest`.
     """
 
     effect: float
+    largest: float
     blocks: int
     length: timedelta
 
     def source(self) -> str:
         """Where it comes from, as the end of a sentence.
 
-        >>> Learned(0.3, 12, timedelta(days=7)).source()
+        >>> Learned(0.3, 0.1, 12, timedelta(days=7)).source()
         '12 blocks of 7 days in the reference'
         """
         hours = self.length / timedelta(hours=1)
@@ -58,6 +59,7 @@ class Learned:
         """The same as figures."""
         return {
             "effect": round(self.effect, 6),
+            "largest": round(self.largest, 6),
             "blocks": self.blocks,
             "block_seconds": self.length.total_seconds(),
         }
@@ -95,7 +97,7 @@ def learn_effects(
         if len(effects) >= LEAST_BLOCKS:
             bound = prediction_bound(np.array(effects), level)
             length = timedelta(seconds=joined * variation.seconds)
-            learned[name] = Learned(bound, len(effects), length)
+            learned[name] = Learned(bound, max(effects), len(effects), length)
     return learned
 
 

@@ -63,12 +63,11 @@ def with_learned(finding: Finding, learned: Learned, effect: float) -> Finding:
     """
     source = learned.source()
     changed = finding.value is not None and finding.value > max(learned.largest, effect)
-    if finding.answer == "no drift" and changed:
+    answer = finding.answer
+    message = f"{finding.message}; the threshold is learned from {source}"
+    if answer == "no drift" and changed:
         answer = "underpowered"
         message = f"{finding.message}; it is more than in any of {source}, too few to tell"
-    else:
-        answer = finding.answer
-        message = f"{finding.message}; the threshold is learned from {source}"
     return finding.model_copy(update={"answer": answer, "message": message})
 
 
