@@ -138,7 +138,7 @@ class Intake:
             self._unparsable[name] += count
             examples = self._examples[name]
             if len(examples) < _EXAMPLES:
-                for value in batch.column(name).filter(bad).unique()[: 2 * _EXAMPLES]:
+                for value in _different(batch.column(name).filter(bad))[: 2 * _EXAMPLES]:
                     text = str(value.as_py())[:_EXAMPLE_LENGTH]
                     if text not in examples and len(examples) < _EXAMPLES:
                         examples.append(text)
@@ -162,6 +162,13 @@ class Intake:
             return batch
         place = batch.num_columns - 1
         return batch.set_column(place, self._columns.target, batch.column(place).cast(pa.string()))
+
+
+def _different(values: pa.Array) -> pa.Array:
+    try:
+        return values.unique()
+    except pa.ArrowNotImplementedError:  # lists and structs cannot be compared
+        return values
 
 
 def _column(batch: pa.RecordBatch, name: str) -> pa.Array:

@@ -37,13 +37,13 @@ def missing_values(
         finding = Finding(
             column=name,
             statistic="missing values",
-            severity="blocked" if before is None or before.present else "info",
+            severity="blocked" if before is None or chance.beyond else "info",
             message=f"{name} has no values in any of {seen.rows:,} rows; {was}",
             value=1.0,
             threshold=threshold,
             count=seen.rows,
         )
-        yield chance.on(finding) if before and before.present else finding
+        yield chance.on(finding) if before else finding
     elif before is None:
         return
     elif chance.beyond:

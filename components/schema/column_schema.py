@@ -14,9 +14,11 @@ from components.drift.columns import CategoryProfile, NumericProfile
 
 Kind = Literal["number", "category"]
 Column = NumericProfile | CategoryProfile
+# A column's quartiles.
 Quartiles = tuple[float, float, float]
 
 _FEWEST_CELLS = 20
+_SPIKES = 5
 
 
 class ColumnSchema(Document):
@@ -125,8 +127,9 @@ def learn_column(
 def widened(before: ColumnSchema | None, by: float) -> tuple[float, float]:
     """The range within which a number raises no doubt.
 
-    The reference's own, wider by a share of its width at each end. A range that begins at exactly
-    zero stays there (amounts, counts, durations), and that of a constant stays a point.
+    The reference's own, wider by a share of its width at each end. That of a constant stays a
+    point. One that begins at zero stays there, and that of a quantity which never is negative by
+    its nature goes no lower: its values lie close to zero and reach far up (amounts, durations).
 
     >>> column = ColumnSchema(
     ...     kind="number", source_types=["double"], rows=9, missing=0, minimum=10, maximum=20)
@@ -137,8 +140,17 @@ def widened(before: ColumnSchema | None, by: float) -> tuple[float, float]:
         return -math.inf, math.inf
     # Half the ends are subtracted: a width may be larger than the largest double.
     more = 2 * by * (before.maximum / 2 - before.minimum / 2)
-    low = before.minimum if before.minimum == 0 else before.minimum - more
+    low = before.minimum - more
+    if before.minimum == 0 or _is_amount(before):
+        low = max(low, 0.0)
     return low, before.maximum + more
+
+
+def _is_amount(column: ColumnSchema) -> bool:
+    if column.minimum is None or column.maximum is None or not column.quartiles:
+        return False
+    middle = column.quartiles[0][1]
+    return 0 < column.minimum < middle and middle - column.minimum <= (column.maximum - middle) / 2
 
 
 def _numbers(column: NumericProfile) -> dict[str, Any]:
@@ -191,9 +203,11 @@ def is_rounded(column: NumericProfile) -> bool:
     below = np.cumsum(counts)
     first, last = np.searchsorted(below, [0.1 * below[-1], 0.9 * below[-1]])
     middle = counts[first : last + 1]
-    if middle.size < _FEWEST_CELLS or middle.sum() < middle.size:
+    # A value that many rows share, such as zero, is no sign of rounding.
+    rows = int(np.sort(middle)[:-_SPIKES].sum())
+    if middle.size < _FEWEST_CELLS or rows < middle.size:
         return False
     filled = middle > 0
-    expected = middle.size * (1 - math.exp(-middle.sum() / middle.size))
+    expected = middle.size * (1 - math.exp(-rows / middle.size))
     runs = np.count_nonzero(np.diff(filled.astype(np.int8), prepend=0) == 1)
     return bool(filled.sum() < 0.5 * expected and runs > 0.5 * filled.sum())

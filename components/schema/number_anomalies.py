@@ -16,8 +16,18 @@ from components.spec.model import SchemaCheck
 # A unit changed where the quartiles are at least this many times larger, or smaller. Seasons
 # change less, and what is less is the drift check's affair.
 _LEAST_FACTOR = 8.0
-_SAME_FACTOR = 1.5
-_FACTORS = (10, 12, 24, 60, 100, 1_000, 1_024, 3_600, 10_000, 86_400, 1e6, 1_048_576, 1e9)
+_FEWEST_ROWS = 20
+# A factor may miss a quartile by this part of the spread.
+_TOLERANCE = 0.25
+_LEAST_PART = 0.02
+# Factors that units have, and how far from one, as a logarithm, the ratio of two samples
+# may be.
+_FACTORS = [
+    power
+    for each in (10.0, 60.0, 100.0, 1e3, 3_600.0, 1e4, 86_400.0, 1e5, 1e6, 1e9)
+    for power in (each, 1.0 / each)
+]
+_ALMOST = math.log(2)
 # Numbers that stand for a missing one, and the largest ones of some types.
 _STAND_INS = {sign * 10.0**power - sign for power in range(1, 10) for sign in (1, -1)} | {
     -1.0, -9.0, 32_767.0, -32_768.0, 65_535.0, 2_147_483_647.0, -2_147_483_648.0,
@@ -34,8 +44,8 @@ def number_findings(
     limits: SchemaCheck,
 ) -> Iterator[Finding]:
     """Another unit, or zeros and values beyond the range; and then what the digits tell."""
-    if factor := unit_factor(seen, before):
-        yield _scale(name, factor, seen, before)
+    if factor := unit_factor(column, before):
+        yield _scale(name, factor, column, before)
     else:
         zeros = list(_zeros(name, column, seen, before, limits))
         yield from zeros
@@ -52,51 +62,93 @@ def number_findings(
         )
 
 
-def unit_factor(seen: ColumnSchema, before: ColumnSchema) -> float:
-    """How many times larger the quartiles are, if all by one large factor; otherwise 0.
+def unit_factor(column: NumericProfile, before: ColumnSchema) -> float:
+    """How many times larger all values are, if by one large factor; otherwise 0.
 
-    >>> column = ColumnSchema(
-    ...     kind="number", source_types=["double"], rows=99, missing=0, quartiles=[(1, 2, 4)])
-    >>> unit_factor(column.model_copy(update={"quartiles": [(98, 203, 401)]}), column)
+    The factor is that of the quartiles' spread, or of the whole width where the values lie so far
+    from the reference's that its cells are too wide for quartiles. It has to take each quartile
+    into the cell where it is now: in a tail that is heavy, the width alone does not.
+
+    >>> from components.drift.profile import profile_arrays
+    >>> import numpy as np
+    >>> import pyarrow as pa
+    >>> values = np.random.default_rng(0).gamma(3.0, 20.0, 1000)
+    >>> reference = profile_arrays({"a": pa.array(values)})
+    >>> cents = profile_arrays({"a": pa.array(values * 100)}, reference).columns["a"]
+    >>> from components.data.report import ColumnReport
+    >>> from components.schema.column_schema import learn_column
+    >>> unit_factor(cents, learn_column(reference.columns["a"], ColumnReport(source_type="double")))
     100.0
     """
-    if not seen.quartiles or seen.present < 20:
+    if column.finite < _FEWEST_ROWS:
         return 0.0
-    found = [_factor(seen.quartiles[0], other) for other in before.quartiles]
+    found = [_factor(column, before, each) for each in before.quartiles]
     return found[0] if found and all(found) else 0.0
 
 
-def _factor(now: Quartiles, then: Quartiles) -> float:
-    spread_now, spread = now[2] - now[0], then[2] - then[0]
-    if not (spread > 0 and spread_now > 0 and math.isfinite(spread_now) and math.isfinite(spread)):
-        return 0.0
-    factor = spread_now / spread
-    large = max(factor, 1 / factor) >= _LEAST_FACTOR
-    # A quartile near zero has no factor of its own: it may be off by a part of the spread.
-    near = all(
-        abs(a - factor * b) <= (_SAME_FACTOR - 1) * (abs(factor * b) / 2 + spread_now / 2)
-        for a, b in zip(now, then, strict=True)
-    )
-    if not large or not near:
-        return 0.0
-    known = [sign for each in _FACTORS for sign in (float(each), 1.0 / each)]
-    nearest = min(known, key=lambda each: abs(math.log(factor / each)))
-    return nearest if abs(math.log(factor / nearest)) < math.log(1.25) else factor
+def _factor(column: NumericProfile, before: ColumnSchema, then: Quartiles) -> float:
+    cells = [_cell(column, share) for share in (0.25, 0.5, 0.75)]
+    spread = then[2] - then[0]
+    if not min(then[1] - then[0], then[2] - then[1]) > _LEAST_PART * spread:
+        return 0.0  # half of the values are one value: they tell no scale
+    ratios = [
+        ratio
+        for ratio in (
+            _ratio(cells[2][0] - cells[0][1], spread),
+            _ratio(_width(column.minimum, column.maximum), _width(before.minimum, before.maximum)),
+        )
+        if ratio
+    ]
+    apart = {
+        known: min((abs(math.log(known / r)) for r in ratios), default=9) for known in _FACTORS
+    }
+    close = sorted((known for known in _FACTORS if apart[known] < _ALMOST), key=lambda k: apart[k])
+    for factor in (*close, *ratios):
+        allowed = _TOLERANCE * factor * spread
+        if max(factor, 1 / factor) >= _LEAST_FACTOR and all(
+            low - allowed <= factor * quartile <= high + allowed
+            for (low, high), quartile in zip(cells, then, strict=True)
+        ):
+            return factor
+    return 0.0
 
 
-def _scale(name: str, factor: float, seen: ColumnSchema, before: ColumnSchema) -> Finding:
-    now, then = seen.quartiles[0][1], before.quartiles[0][1]
+def _width(low: float | None, high: float | None) -> float:
+    return 0.0 if low is None or high is None else high - low
+
+
+def _ratio(now: float, before: float) -> float:
+    """How many times larger, 0 where that cannot be said."""
+    ratio = now / before if before > 0 and math.isfinite(before) else 0.0
+    return ratio if ratio > 0 and math.isfinite(ratio) else 0.0
+
+
+def _cell(column: NumericProfile, share: float) -> tuple[float, float]:
+    """Where a quantile lies for certain."""
+    low, high = column.minimum or 0.0, column.maximum or 0.0
+    value = column.quantile(share)
+    place = bisect_left(column.edges, value if value is not None else low)
+    if place > 0:
+        low = max(low, column.edges[place - 1])
+    if place < len(column.edges):
+        high = min(high, column.edges[place])
+    return low, high
+
+
+def _scale(name: str, factor: float, column: NumericProfile, before: ColumnSchema) -> Finding:
+    then = before.quartiles[0]
     times = f"{factor:,.6g} times" if factor > 1 else f"1/{1 / factor:,.6g} of"
     return Finding(
         column=name,
         statistic="scale",
         severity="drift",
         answer="drift",
-        message=f"{name} is about {times} what it was, its median {then:.6g} -> {now:.6g}: "
+        message=f"{name} is about {times} what it was: its middle half was {then[0]:.6g} to "
+        f"{then[2]:.6g}, its values are {column.minimum:.6g} to {column.maximum:.6g} now: "
         "another unit?",
         value=factor,
         threshold=_LEAST_FACTOR if factor > 1 else 1 / _LEAST_FACTOR,
-        count=seen.present,
+        count=column.finite,
     )
 
 
