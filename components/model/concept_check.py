@@ -116,8 +116,9 @@ def _finding(
         message = (
             f"{words} are no more than chance allows: {_percent(stream.wrong / stream.labels)} of "
             f"{stream.labels:,} labels since the detector began, {_percent(detector.expected)} on "
-            f"the holdout{_together(detector)}; chance alone leads as far once in {detector.statistic(stream):,.0f} "
-            f"labels, and {detector.run_length:,} would be an alarm"
+            f"the holdout{_together(detector)}; chance alone leads as far once in "
+            f"{detector.statistic(stream):,.0f} labels, and {detector.run_length:,} would be an "
+            "alarm"
         )
     if state.earlier:
         last = state.earlier[-1]
@@ -138,8 +139,8 @@ def _alarmed(alarm: Alarm, detector: Detector, words: str) -> str:
     return (
         f"{words} became more from {_when(alarm.since)} on: {_percent(alarm.observed)} of the "
         f"{alarm.labels - alarm.since_label:,} labels until {_when(alarm.at)}, "
-        f"{_percent(detector.expected)} on the holdout{_together(detector)}; by chance alone the detector alarms once "
-        f"in {detector.run_length:,} labels or less often"
+        f"{_percent(detector.expected)} on the holdout{_together(detector)}; by chance alone the "
+        f"detector alarms once in {detector.run_length:,} labels or less often"
     )
 
 
@@ -147,7 +148,8 @@ def _together(detector: Detector) -> str:
     dispersion = detector.reference.dispersion
     if dispersion == 1:
         return ""
-    return f", where they came together so that {dispersion:,.0f} labels count as one"
+    count = f"{dispersion:,.0f}" if dispersion >= 10 else f"{dispersion:.1f}"
+    return f", where they came together so that {count} labels count as one"
 
 
 def _what(record: TrainingRecord) -> str:

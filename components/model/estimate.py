@@ -102,7 +102,7 @@ def estimate_finding(
     champion: str,
     model: ModelSource,
     measured: float | None,
-) -> tuple[Finding, Estimate | None]:
+) -> Finding:
     """The estimate as a finding: a note, or a warning while there is nothing measured.
 
     Args:
@@ -123,7 +123,7 @@ def estimate_finding(
         reason = "the champion states no probabilities"
         if record.task == "regression" or "log_loss" in record.metrics:
             reason = "the champion's training record holds no calibration; train again"
-        return _finding(spec, f"there is none of {metric.name}, because {reason}"), None
+        return _finding(spec, f"there is none of {metric.name}, because {reason}")
     rows = _some(data, spec.training.seed)
     enough = spec.checks.performance.min_labels
     answered = champion_answers(rows, predictions_path, record, champion, model, enough)
@@ -134,8 +134,8 @@ def estimate_finding(
         seed = spec.training.seed
         found = estimate(metric, coded, blocks, record, record.calibration, seed)
     if found is None:
-        return _finding(spec, f"there is none of {metric.name}: {len(coded):,} answers"), None
-    return _judged(spec, record, metric, found, measured), found
+        return _finding(spec, f"there is none of {metric.name}: {len(coded):,} answers")
+    return _judged(spec, record, metric, found, measured)
 
 
 def read_window(path: Path, spec: Spec) -> Rows:

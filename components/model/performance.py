@@ -11,7 +11,6 @@ from components.model.answers import Answered, ModelSource, champion_answers
 from components.model.concept_check import check_concept
 from components.model.concept_state import ConceptMemory
 from components.model.coverage import label_coverage
-from components.model.errors import wrong_answers
 from components.model.estimate import estimate_finding, read_window
 from components.model.quality import Quality
 from components.model.records import TrainingRecord
@@ -64,8 +63,7 @@ def check_performance(
         DataError: when the window or the log cannot be read.
         StoreError: when the detector's states cannot be read or written.
     """
-    rows = read_labelled(data_path, spec)
-    everything = read_window(data_path, spec)
+    rows, everything = read_labelled(data_path, spec), read_window(data_path, spec)
     since = Window.parse(record.holdout_window).start
     fresh = rows.where(after(rows.times, since))
     enough = spec.checks.performance.min_labels
@@ -77,35 +75,24 @@ def check_performance(
         "before_holdout": len(rows) - len(fresh),
         "from_log": answered.logged,
         "asked_now": answered.asked,
-        "training_score": record.score,
-        "training_interval": record.interval,
     }
     foreign: list[Finding] = []
     if spec.task == "binary":
         answered, foreign = _known_classes(spec, record, answered)
     quality = Quality(spec, record, answered)
     whole = quality.whole()
-    bound = record.errors.bound if record.errors else None
-    wrong = wrong_answers(quality.y, quality.answers, bound)
     times = answered.rows.times
-    concept = check_concept(spec, record, window, champion, wrong, times, memory)
+    concept = check_concept(spec, record, window, champion, quality.wrong, times, memory)
     coverage, counts = label_coverage(spec, data_path, everything.times, len(rows))
-    asked = everything.where(after(everything.times, since))
-    guess, estimated = estimate_finding(
-        spec, asked, predictions_path, record, champion, model, whole.value
+    unseen = everything.where(after(everything.times, since))
+    estimated = estimate_finding(
+        spec, unseen, predictions_path, record, champion, model, whole.value
     )
-    facts |= counts | concept.facts
-    facts |= {
-        "judged": len(answered.rows),
-        "score": whole.value,
-        "interval": whole.interval,
-        "blocks": quality.blocks,
-        "estimate": estimated.value if estimated else None,
-        "estimate_interval": estimated.interval if estimated else None,
-    }
-    findings = [whole, *concept.findings, coverage, guess, *foreign]
+    findings = [whole, *concept.findings, coverage, estimated, *foreign]
     if whole.value is not None:
         findings += quality.slices()
+    facts |= quality.facts(whole) | counts | concept.facts
+    facts |= {"estimate": estimated.value, "estimate_interval": estimated.interval}
     return Verdict.of(
         "performance", str(window), champion, findings, quiet=whole.message, facts=facts
     )

@@ -17,6 +17,7 @@ from components.model.bootstrap import (
     time_blocks,
     why_none,
 )
+from components.model.errors import wrong_answers
 from components.model.metrics import metric_named
 from components.model.records import Bounds, SliceScore, TrainingRecord
 from components.model.rows import Slice
@@ -44,9 +45,6 @@ class _Loss:
 class Quality:
     """The champion's answers for labelled rows, against its training record.
 
-    `y` (n,) and `answers` are the labels and the answers in the same codes, `blocks` how many
-    blocks of time they are of.
-
     Args:
         spec: the metric, `checks.performance` and the gate's rows for a slice.
         record: the champion's training record.
@@ -60,10 +58,26 @@ class Quality:
         labels = answered.rows.labels
         extra = set() if spec.task == "regression" else set(labels.tolist())
         classes = record.classes + sorted(extra - set(record.classes), key=str)
-        self.y = target_of(labels, classes)
+        self._y = target_of(labels, classes)
         self._blocks = time_blocks(answered.rows.times)
-        self.blocks = count_blocks(self._blocks)
-        self.answers = in_codes(answered.answers, record.classes, classes)
+        self._answers = in_codes(answered.answers, record.classes, classes)
+
+    @property
+    def wrong(self) -> Array:
+        """Which answers were wrong, (n,), by the bound that training set for a regressor."""
+        bound = self._record.errors.bound if self._record.errors else None
+        return wrong_answers(self._y, self._answers, bound)
+
+    def facts(self, whole: Finding) -> dict[str, Any]:
+        """The figures of the finding on all rows, and what they are held against."""
+        return {
+            "training_score": self._record.score,
+            "training_interval": self._record.interval,
+            "judged": len(self._rows),
+            "score": whole.value,
+            "interval": whole.interval,
+            "blocks": count_blocks(self._blocks),
+        }
 
     def whole(self) -> Finding:
         """The finding on all rows."""
@@ -75,7 +89,7 @@ class Quality:
                 message=f"{count:,} labels to judge by, and checks.performance.min_labels asks for "
                 f"{needed:,}: {self._metric.name} is not judged",
             )
-        value, bounds = self._score(self.y, self.answers, self._blocks)
+        value, bounds = self._score(self._y, self._answers, self._blocks)
         if bounds is None:
             return self._finding(
                 answer="underpowered",
@@ -131,7 +145,7 @@ class Quality:
         count = len(part.positions)
         blocks = self._blocks[part.positions]
         value, bounds = self._score(
-            self.y[part.positions], self.answers.rows(part.positions), blocks
+            self._y[part.positions], self._answers.rows(part.positions), blocks
         )
         name = f"where {part.column} is {part.value}"
         if bounds is None or before.score is None or before.interval is None:
