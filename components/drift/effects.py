@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from scipy.special import chdtri, fdtri
 
 from components.core.window import Window
+from components.drift import distances
+from components.drift.cells import LEAST_EXPECTED, category_cells, numeric_cells
 from components.drift.columns import CategoryProfile, NumericProfile
 from components.drift.profile import LABEL, PREDICTION
-from components.drift.rule import Threshold, judge
 from components.drift.variation import ColumnVariation, Integers, Variation
 
 # Fewer blocks say nothing about a spread; below the second number shorter blocks say more, which
@@ -70,7 +71,7 @@ def learn_effects(
 ) -> dict[str, Learned]:
     """What each column may differ in a window as long as this one without any drift.
 
-    Each block of the reference is held against the rest of it by the check's own rule.
+    Each block of the reference is held against the rest of it, in the rule's own cells.
     `prediction_bound` says what one more may show. Blocks are shorter than the window where there
     would be fewer than twelve: they vary at least as much.
 
@@ -93,7 +94,7 @@ def learn_effects(
         if len(blocks) > most:
             blocks = blocks[np.linspace(0, len(blocks) - 1, most).round().astype(np.int64)]
         total = np.array(column.counts, dtype=np.int64).sum(axis=0)
-        effects = list(_effects(column, blocks, total, level, missing))
+        effects = list(_effects(column, blocks, total, missing))
         if len(effects) >= LEAST_BLOCKS:
             bound = prediction_bound(np.array(effects), level)
             length = timedelta(seconds=joined * variation.seconds)
@@ -150,16 +151,32 @@ def _blocks(
 
 
 def _effects(
-    column: ColumnVariation, blocks: Integers, total: Integers, level: float, missing: bool
+    column: ColumnVariation, blocks: Integers, total: Integers, missing: bool
 ) -> Iterator[float]:
     """The corrected index of each block against the rest, where both have enough rows."""
-    threshold = Threshold(effect=0.0, level=level)
     for block in blocks:
-        psi = judge(
-            _profile(column, total - block), _profile(column, block), threshold, missing
-        ).psi
+        psi = corrected_psi(_profile(column, total - block), _profile(column, block), missing)
         if psi is not None:
             yield psi
+
+
+def corrected_psi(
+    reference: NumericProfile | CategoryProfile,
+    current: NumericProfile | CategoryProfile,
+    missing: bool,
+) -> float | None:
+    """The index as the rule takes it, without the rule's tests; None for too few rows."""
+    if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
+        cells = numeric_cells(reference, current, missing)
+    elif isinstance(reference, CategoryProfile) and isinstance(current, CategoryProfile):
+        cells = category_cells(reference, current, missing)
+    else:
+        return None
+    n, m = cells.sizes
+    if min(n, m) < 2 * LEAST_EXPECTED:
+        return None
+    raw = distances.psi(cells.reference, cells.current)
+    return max(raw - distances.psi_bias(len(cells.reference), n, m), 0.0)
 
 
 def _profile(column: ColumnVariation, counts: Integers) -> NumericProfile | CategoryProfile:

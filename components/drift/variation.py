@@ -27,7 +27,10 @@ from components.drift.values import as_strings, read_numbers
 Integers = NDArray[np.int64]
 Column = NumericProfile | CategoryProfile
 
-_QUANTILES = 20
+# Where the reference is cut into coarse cells: finer than where the rule cuts it, who cuts again.
+_TAIL = (0.0001, 0.001, 0.01, 0.025)
+_SHARES = np.array([*_TAIL, *(i / 20 for i in range(1, 20)), *(1 - s for s in reversed(_TAIL))])
+_HEAVY = 0.05
 _CATEGORIES = 200
 # The longest stretch of which there are so many is taken; days, where there are months.
 _STRETCHES = 60
@@ -167,8 +170,8 @@ def file_variation(
 def _coarse(reference: Column) -> NDArray[np.float64] | pa.Array:
     """The edges of a numeric column's coarse cells, or the categories counted by name.
 
-    The edges are the reference's own at its twentieths, around values that many rows share, and at
-    the ends of its range.
+    The edges are the reference's own at its twentieths, in its tails, around values that many rows
+    share, and at the ends of its range.
     """
     counts = np.array(reference.counts, dtype=np.int64)
     if isinstance(reference, CategoryProfile):
@@ -177,11 +180,12 @@ def _coarse(reference: Column) -> NDArray[np.float64] | pa.Array:
     below, rows = np.cumsum(counts)[:-1], counts.sum()
     if not below.size or not rows:
         return np.array([], dtype=np.float64)
-    targets = rows * np.arange(1, _QUANTILES) / _QUANTILES
     lowest = np.searchsorted(below, reference.negative_infinite, side="right") - 1
     highest = np.searchsorted(below, rows - reference.positive_infinite, side="left")
-    heavy = np.flatnonzero(counts >= rows / _QUANTILES)
-    cuts = np.concatenate([np.searchsorted(below, targets), [lowest, highest], heavy, heavy - 1])
+    heavy = np.flatnonzero(counts >= rows * _HEAVY)
+    cuts = np.concatenate(
+        [np.searchsorted(below, rows * _SHARES), [lowest, highest], heavy, heavy - 1]
+    )
     cuts = np.unique(cuts[(cuts >= 0) & (cuts < below.size)])
     return np.array(reference.edges, dtype=np.float64)[cuts]
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from components.core.window import Window
-from components.drift.effects import _profile, learn_effects, prediction_bound
+from components.drift.effects import _profile, corrected_psi, learn_effects, prediction_bound
 from components.drift.profile import merge, profile_arrays
 from components.drift.rule import Threshold, judge
 from components.drift.variation import VariationTally
@@ -66,18 +66,28 @@ def test_a_season_of_the_reference_is_learned():
     assert found.effect > 0.6  # the largest block's own: a month at the season's peak
 
 
-def test_the_index_is_the_checks_own(steady):
-    reference, variation = steady
+def test_the_index_is_the_rules_own(steady):
+    reference, _ = steady
     draw = np.random.default_rng(5)
-    shifted = profile_arrays({"a": pa.array(draw.normal(0.4, 1, 2000))}, reference).columns["a"]
+    moved = {"a": draw.normal(0.4, 1, 2000), "c": draw.choice(list("xyz"), 2000, p=[0.5, 0.3, 0.2])}
+    current = profile_arrays({name: pa.array(values) for name, values in moved.items()}, reference)
+    for name, column in current.columns.items():
+        for missing in (True, False):
+            rule = judge(reference.columns[name], column, Threshold(0.05, LEVEL), missing).psi
+            assert corrected_psi(reference.columns[name], column, missing) == rule
+
+
+def test_coarse_cells_give_nearly_the_same_index(steady):
+    reference, variation = steady
+    moved = {"a": pa.array(np.random.default_rng(5).normal(0.4, 1, 2000))}
     tally = VariationTally(reference, 0, 0)
-    tally.add(np.zeros(2000, dtype=np.int64), {"a": pa.array(draw.normal(0.4, 1, 2000))})
+    tally.add(np.zeros(2000, dtype=np.int64), moved)
     column = variation.columns["a"]
-    total = np.sum(column.counts, axis=0)
-    coarse = _profile(column, np.sum(tally.variation().columns["a"].counts, axis=0))
-    threshold = Threshold(0.05, LEVEL)
-    fine = judge(reference.columns["a"], shifted, threshold).psi
-    assert judge(_profile(column, total), coarse, threshold).psi == pytest.approx(fine, rel=0.25)
+    sides = np.sum(column.counts, axis=0), np.sum(tally.variation().columns["a"].counts, axis=0)
+    coarse = corrected_psi(*(_profile(column, side) for side in sides), missing=True)
+    fine = profile_arrays(moved, reference).columns["a"]
+    exact = corrected_psi(reference.columns["a"], fine, missing=True)
+    assert coarse == pytest.approx(exact, rel=0.03)
 
 
 def test_too_few_blocks_say_nothing():
