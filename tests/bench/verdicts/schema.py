@@ -69,8 +69,8 @@ def clean(scale: Scale, seed: int = _SEED) -> Section:
         [(size, str(count), str(flagged[size])) for size, count in sizes.items()],
         [Demand(f"0 of {len(outcomes):,} flagged", str(total), total == 0)],
         [
-            f"{populations} populations of 27 columns with distributions of their own (heavy tails, "
-            "rare and Zipf categories, counts, dates, truths, unique texts, rare nulls, rare "
+            f"{populations} populations of 27 columns, each with its own distributions (heavy "
+            "tails, rare and Zipf categories, counts, dates, truths, unique texts, rare nulls, rare "
             f"fractions); a reference of 300 to {most:,} rows each, and {each} windows of 200 to "
             f"{most:,} rows, half of them from Parquet and half from CSV; flagged is `warn` or "
             "worse.",
