@@ -8,6 +8,8 @@ with more edges go through wider or finer ones again, and what is left is search
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,8 @@ Cells = NDArray[np.intp]
 _BUCKETS = 1 << 15
 # Numbers worked on at a time: what is made of them stays in a core's cache.
 _BLOCK = 1 << 14
+# Up to so many numbers a search costs less than making the buckets.
+_FEW = 1 << 15
 # Parts of the inner edges left out at each end: heavy tails would make the buckets too wide.
 _TRIMS = (0.0, 1 / 48, 1 / 16, 1 / 8)
 _CROWDED = -1
@@ -34,9 +38,8 @@ class Locator:
     """
 
     def __init__(self, edges: Floats, span: tuple[float, float] | None) -> None:
-        self.edges = edges
-        found = [_narrow(edges, *span), _wide(edges, *span)] if span else []
-        self._levels = [buckets for buckets in found if buckets is not None]
+        self.edges, self._span = edges, span
+        self._seen = 0
 
     def count(self, values: Floats) -> NDArray[np.int64]:
         """How many numbers each cell holds, (k + 1,).
@@ -44,12 +47,23 @@ class Locator:
         Args:
             values: (n,) numbers, also infinite ones, but no NaN.
         """
+        self._seen += values.size
+        if self._seen <= _FEW:
+            found = np.searchsorted(self.edges, values, side="left")
+            return np.bincount(found, minlength=self.edges.size + 1)
         counts = np.zeros(self.edges.size + 1, dtype=np.int64)
         with np.errstate(over="ignore"):
             for start in range(0, values.size, _BLOCK):
                 cells = self._cells(values[start : start + _BLOCK], 0)
                 counts += np.bincount(cells, minlength=counts.size)
         return counts
+
+    @cached_property
+    def _levels(self) -> list[_Buckets]:
+        if self._span is None:
+            return []
+        found = [_narrow(self.edges, *self._span), _wide(self.edges, *self._span)]
+        return [buckets for buckets in found if buckets is not None]
 
     def _cells(self, values: Floats, level: int) -> Cells:
         if level == len(self._levels):

@@ -1,8 +1,11 @@
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.drift import locate
 from components.drift.locate import Locator
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -27,7 +30,8 @@ def test_the_counts_are_those_of_a_search(edges, values, data):
     with np.errstate(over="ignore"):
         beside = [np.nextafter(edges, -np.inf), edges, np.nextafter(edges, np.inf)]
     values = np.concatenate([np.array(values, dtype=np.float64), *beside])
-    assert Locator(edges, (low, high)).count(values).tolist() == _searched(edges, values)
+    with mock.patch.object(locate, "_FEW", 0):
+        assert Locator(edges, (low, high)).count(values).tolist() == _searched(edges, values)
 
 
 @pytest.mark.parametrize("shift", [0.0, 2.0, 50.0, 1e300])
@@ -44,6 +48,14 @@ def test_many_values_of_every_shape_are_counted_as_a_search_would(kind, shift):
     edges = np.unique(np.quantile(values, np.linspace(0, 1, 1000)))
     found = Locator(edges, (edges[0], edges[-1])).count(values + shift)
     assert found.tolist() == _searched(edges, values + shift)
+
+
+def test_few_numbers_are_searched_for_and_more_are_not():
+    edges = np.linspace(0, 1, 50)
+    values = np.random.default_rng(7).random(20_000)
+    locator = Locator(edges, (0.0, 1.0))
+    for _ in range(3):
+        assert locator.count(values).tolist() == _searched(edges, values)
 
 
 def test_without_edges_there_is_one_cell():
