@@ -43,7 +43,7 @@ class Evidence:
     `psi` is corrected for its bias, `interval` is its 95 % confidence interval and `error` its
     standard error; `p_value` is the smallest of the tests', each weighed by its part of the level;
     `minimum_effect` is the smallest index that this many rows tell from chance in four cases of
-    five, whatever the change; `cells` are those compared. All but the answer are None where there
+    five, whichever rows change; `cells` are those compared. All but the answer are None where there
     are too few rows to compare at all.
     """
 
@@ -186,7 +186,9 @@ def _judge(
     psi = max(raw - distances.psi_bias(count, n, m), 0.0)
     error = distances.psi_deviation(cells.reference, cells.current)
     level = threshold.level * tests[0].weight / total
-    smallest = distances.minimum_effect(count, n, m, level, POWER)
+    # What changes among categories too rare to compare is not seen.
+    seen = 1 - min(cells.lumped, _MOST_LUMPED)
+    smallest = distances.minimum_effect(count, n, m, level, POWER) / seen
     answer: Answer = "no drift"
     if psi + error >= threshold.effect and p_value < threshold.level:
         answer = "drift"
