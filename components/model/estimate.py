@@ -86,7 +86,9 @@ def estimate(
         return None
     value = float(values[:, 0].mean())
     reach = NormalDist().inv_cdf((1 + record.confidence) / 2) * float(values[:, 1].std())
-    below, above = (abs(end - record.score) for end in record.interval)
+    # What the holdout leaves uncertain is only known of the metric that it was measured by.
+    known = record.interval if record.metric == metric.name else (record.score, record.score)
+    below, above = (abs(end - record.score) for end in known)
     return Estimate(
         value,
         (value - float(np.hypot(reach, below)), value + float(np.hypot(reach, above))),

@@ -158,9 +158,13 @@ def test_an_older_record_says_to_train_again(trained):
 
 
 def test_another_metric_has_no_threshold(trained):
-    finding = say(trained, metric="accuracy")
+    wide = trained.record.model_copy(update={"interval": (0.0, 1.0)})
+    other = type(trained)(trained.world, trained.data, trained.folder, wide)
+
+    finding = say(other, metric="accuracy")
 
     assert (finding.statistic, finding.threshold) == ("estimated accuracy", None)
+    assert finding.interval[1] - finding.interval[0] < 0.2, "roc_auc's interval is not accuracy's"
 
 
 @pytest.mark.parametrize("fill", [np.nan, np.inf])
