@@ -1,4 +1,17 @@
-"""The profile of a data set: small, mergeable without loss, and all that the checks need."""
+"""The profile of a data set: small, mergeable without loss, and all that the checks need.
+
+How a column is counted depends on its role, not on its type; `values` says how each type is read.
+No column is an error:
+
+- numbers: counts in cells learned from the reference; few different values have a cell each;
+- dates and times listed as numeric: seconds, UTC; listed as categorical: texts;
+- booleans: 0 and 1, or the categories true and false;
+- many different texts, such as ids: the thousand most frequent by name (of more than a thousand,
+  only those that occur twice), a hundred others by name, the rest as a number;
+- a constant column has one value's cell; one without any value has one cell and no edges;
+- null and NaN are missing, infinite numbers are counted apart; what is of another kind, such as a
+  list, a struct, or a word among numbers, is unreadable; a column the file lacks is absent.
+"""
 
 from __future__ import annotations
 
@@ -208,7 +221,10 @@ def _profile(
             column = _read_column(file, name) if learn else pa.nulls(0)
             some[name] = _tally(name, column, name in as_category, reference)
         _scan(file, some, present)
-        columns |= {name: tally.profile() for name, tally in some.items()}
+        for name, tally in some.items():
+            if name not in known and isinstance(tally, CategoryTally):
+                tally.settle()
+            columns[name] = tally.profile()
     return Profile(columns=dict(sorted(columns.items())))
 
 

@@ -154,12 +154,11 @@ class NumericTally(Tally):
         low, high = float(values.min()), float(values.max())
         self._include_extremes(low, high)
         if self.span and self.spread:
-            unit = self.spread * EXCESS_UNIT
             with np.errstate(over="ignore"):
                 if low < self.span[0]:
-                    self.excess[0] += _whole_sum((self.span[0] - values) / unit)
+                    self.excess[0] += _whole_sum((self.span[0] - values) / self.spread)
                 if high > self.span[1]:
-                    self.excess[1] += _whole_sum((values - self.span[1]) / unit)
+                    self.excess[1] += _whole_sum((values - self.span[1]) / self.spread)
 
     def _include_extremes(self, low: float, high: float) -> None:
         found = [*self.extremes, low, high]
@@ -168,9 +167,9 @@ class NumericTally(Tally):
 
 
 def _whole_sum(distances: NDArray[np.float64]) -> int:
-    """The positive ones of some distances, each rounded, added up without an error."""
-    positive = distances[distances > 0]
-    return int(np.minimum(np.rint(positive), _FARTHEST).astype(np.int64).sum())
+    """The positive ones of some distances in whole units, added up without an error."""
+    units = np.rint(distances[distances > 0] / EXCESS_UNIT)
+    return int(np.minimum(units, _FARTHEST).astype(np.int64).sum())
 
 
 class CategoryTally(Tally):
@@ -213,6 +212,10 @@ class CategoryTally(Tally):
             self.others[name] = self.others.get(name, 0) + count
         self.rest += profile.rest
         self._prune()
+
+    def settle(self) -> None:
+        """End the learning: categories that were not among the rows learned from are not known."""
+        self.complete = self.complete and not self.others
 
     @cached_property
     def _names(self) -> pa.StringArray:

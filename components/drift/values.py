@@ -147,7 +147,8 @@ def _counted(array: pa.Array) -> tuple[pa.Array, pa.Int64Array, int]:
             return array, as_integers(np.ones(len(array), dtype=np.int64)), 0
         return pairs.field("values"), pairs.field("counts"), 0
     indices = array.indices.drop_null() if array.indices.null_count else array.indices
-    counts = np.bincount(as_numpy(indices), minlength=len(array.dictionary))
+    codes = as_numpy(indices).astype(np.intp, copy=False)
+    counts = np.bincount(codes, minlength=len(array.dictionary))
     used = np.flatnonzero(counts)
     values = array.dictionary.take(as_integers(used))
     return values, as_integers(counts[used]), array.indices.null_count

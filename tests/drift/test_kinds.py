@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.drift import profile
 from components.drift.learn import KNOWN
 from components.drift.profile import profile_arrays, profile_file
 from components.drift.tally import OTHERS
@@ -116,6 +117,21 @@ def test_many_categories_keep_the_frequent_ones(tmp_path):
     assert not column.complete
     assert len(column.known) <= KNOWN
     assert column.most_common == names.count("k1")
+
+
+def test_categories_beside_the_rows_learned_from_are_not_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(profile, "_LEARN_ROWS", 2)
+    path = tmp_path / "w.parquet"
+    pq.write_table(pa.table({"t": ["a", "b", "c", "a"]}), path, row_group_size=1)
+    column = profile_file(path, [], ["t"]).columns["t"]
+    assert (column.known, column.others, column.complete) == (["a", "c"], {"b": 1}, False)
+
+
+def test_a_dictionary_may_have_indices_of_any_type():
+    for kind in (pa.int8(), pa.uint64()):
+        array = pa.DictionaryArray.from_arrays(pa.array([0, 1, 1, None], kind), ["x", "y"])
+        column = profile_arrays({"t": array}).columns["t"]
+        assert (column.counts, column.missing) == ([1, 2], 1)
 
 
 def test_columns_of_the_same_name_are_no_error(tmp_path):

@@ -61,7 +61,7 @@ def test_any_split_in_any_order_gives_the_same_bytes(base, rows, cuts, order, fr
     assert Profile.model_validate_json(whole).model_dump_json() == whole
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.lists(whole, max_size=9), min_size=1, max_size=6), st.randoms(), st.data())
 def test_parts_of_different_types_merge_exactly_too(parts, order, data):
     """The same numbers, each part as integers, doubles, decimals, texts or a dictionary."""
