@@ -15,6 +15,7 @@ from components.model.metrics import METRICS
 from components.model.performance import check_performance
 from components.model.persist import load_model
 from components.model.rows import read_labelled
+from components.model.words import number
 from tests.model.conftest import changed, make_trained, retrained
 
 MARCH = Window.parse("2024-03")
@@ -137,6 +138,9 @@ def test_an_error_alarms_upwards(tmp_path):
     assert verdict.status == "drift"
     assert verdict.findings[0].threshold == pytest.approx(trained.record.score + 1.0)
     assert verdict.findings[0].value > verdict.findings[0].threshold
+    detector = finding(verdict, "concept drift")
+    assert detector.answer == "drift"
+    assert detector.message.startswith(f"errors above {number(trained.record.errors.bound)} became")
 
 
 def test_a_loss_that_may_be_chance_is_a_warning(trained):
@@ -564,8 +568,8 @@ def test_no_numbers_are_too_bad_to_judge(regression, tmp_path, value):
     half = pa.array([*[value] * 750, *given[750:]], pa.float64())
     every = pa.array([value] * 1500, pa.float64())
 
-    for number, values in enumerate((half, every)):
-        path = spoiled(regression, tmp_path / str(number), "refund", values)
+    for place, values in enumerate((half, every)):
+        path = spoiled(regression, tmp_path / str(place), "refund", values)
         verdict = check(regression, path)
         assert finding(verdict, "concept drift").answer is not None
         assert finding(verdict, "estimated mae").value is not None
