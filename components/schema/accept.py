@@ -152,7 +152,7 @@ def join(before: ColumnSchema, accepted: ColumnSchema) -> ColumnSchema:
             "minimum": min(lows, default=None),
             "maximum": max(highs, default=None),
             "whole": before.whole and accepted.whole,
-            "rounded": before.rounded or accepted.rounded,
+            "step": before.step or accepted.step,
             "quartiles": [*before.quartiles, *accepted.quartiles],
             "categories": sorted({*before.categories, *accepted.categories}),
             "complete": before.complete and accepted.complete,

@@ -46,7 +46,7 @@ def missing_values(
         yield chance.on(finding) if before else finding
     elif before is None:
         return
-    elif chance.beyond:
+    elif chance.beyond and _matters(chance, limits):
         yield chance.on(
             Finding(
                 column=name,
@@ -67,6 +67,17 @@ def missing_values(
                 threshold=threshold,
             )
         )
+
+
+def _matters(chance: Chance, limits: SchemaCheck) -> bool:
+    """Whether an increase is more than what a column with gaps shows from one week to the next.
+
+    Gaps come in runs, an hour or a day of them, which no test of single rows knows. Where there
+    were none at all before, each one is news.
+    """
+    more = chance.share - chance.share_before
+    several = chance.share > 4 * chance.share_before and more > limits.missing / 5
+    return not chance.hits_before or several or more > limits.missing / 2
 
 
 def unreadable_values(

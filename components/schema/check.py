@@ -172,8 +172,7 @@ def _without_swapped(
     before: Mapping[str, ColumnSchema],
 ) -> list[Finding]:
     """Two columns that changed places, instead of all that follows from it."""
-    suspects = {f.column for f in findings if f.statistic in _DOMAIN and f.severity != "info"}
-    swapped = list(swapped_columns(seen, before, suspects))
+    swapped = list(swapped_columns(seen, before))
     names = {finding.column for finding in swapped}
     return swapped + [f for f in findings if f.column not in names or f.statistic not in _DOMAIN]
 

@@ -18,7 +18,9 @@ Column = NumericProfile | CategoryProfile
 Quartiles = tuple[float, float, float]
 
 _FEWEST_CELLS = 20
-_SPIKES = 5
+# How unlikely it has to be that values without a step look as if they had one, in nats.
+_NATS = 25.0
+_MOST_CELLS = 0.7
 
 
 class ColumnSchema(Document):
@@ -26,7 +28,8 @@ class ColumnSchema(Document):
 
     `source_types` are the types that the source had. Of the `rows`, the `missing` ones never had a
     value and the `unparsable` ones had one of another kind. Numbers have their range, their
-    quartiles, and whether all were `whole` or `rounded`; categories have their names where there
+    quartiles, and whether all were `whole`, and the `step`
+    that they were rounded to; categories have their names where there
     were few enough to be `complete`. `most_common` is how many rows at most had the same value.
 
     What later windows are judged by without the counts: `rare` is how many categories occurred
@@ -46,7 +49,7 @@ class ColumnSchema(Document):
     minimum: float | None = None
     maximum: float | None = None
     whole: bool = False
-    rounded: bool = False
+    step: float = 0.0
     quartiles: list[Quartiles] = Field(default_factory=list)
     categories: list[str] = Field(default_factory=list)
     complete: bool = True
@@ -159,7 +162,7 @@ def _numbers(column: NumericProfile) -> dict[str, Any]:
         "minimum": column.minimum,
         "maximum": column.maximum,
         "whole": bool(column.finite) and column.whole and not column.fractional,
-        "rounded": is_rounded(column),
+        "step": rounding(column),
         "quartiles": [tuple(found)] if None not in found else [],
     }
 
@@ -183,31 +186,37 @@ def _categories(column: CategoryProfile) -> dict[str, Any]:
     }
 
 
-def is_rounded(column: NumericProfile) -> bool:
-    """Whether numbers that took any value before now take a few, evenly spread: as after rounding.
+def rounding(column: NumericProfile) -> float:
+    """The step that numbers are rounded to which were not before, or 0.
 
-    Between the first and the last tenth of the values, most of the reference's cells are then
-    empty, and the filled ones stand alone; values that gather elsewhere fill neighbouring cells.
+    Between the first and the last tenth of the values, every cell with a value then holds a
+    multiple of the step, although many of the reference's cells hold none. Of values that are not
+    rounded each filled cell would hold one by chance alone.
 
     >>> import pyarrow as pa
     >>> from components.drift.profile import profile_arrays
     >>> values = np.random.default_rng(0).normal(0, 20, 4000)
     >>> reference = profile_arrays({"a": pa.array(values)})
     >>> fresh = profile_arrays({"a": pa.array(np.rint(values))}, reference)
-    >>> is_rounded(reference.columns["a"]), is_rounded(fresh.columns["a"])
-    (False, True)
+    >>> rounding(reference.columns["a"]), rounding(fresh.columns["a"])
+    (0.0, 1.0)
     """
-    if column.discrete or not column.finite:
-        return False
-    counts = np.array(column.counts)
-    below = np.cumsum(counts)
+    if column.discrete or not column.finite or len(column.edges) < _FEWEST_CELLS:
+        return 0.0
+    below = np.cumsum(column.counts)
     first, last = np.searchsorted(below, [0.1 * below[-1], 0.9 * below[-1]])
-    middle = counts[first : last + 1]
-    # A value that many rows share, such as zero, is no sign of rounding.
-    rows = int(np.sort(middle)[:-_SPIKES].sum())
-    if middle.size < _FEWEST_CELLS or rows < middle.size:
-        return False
-    filled = middle > 0
-    expected = middle.size * (1 - math.exp(-rows / middle.size))
-    runs = np.count_nonzero(np.diff(filled.astype(np.int8), prepend=0) == 1)
-    return bool(filled.sum() < 0.5 * expected and runs > 0.5 * filled.sum())
+    first, last = max(int(first), 1), min(int(last), len(column.edges) - 1)
+    if last - first < _FEWEST_CELLS:
+        return 0.0
+    filled = np.array(column.counts[first : last + 1]) > 0
+    edges = np.array(column.edges[first - 1 : last + 1])
+    widths = np.diff(edges)
+    top = math.floor(math.log10(edges[-1] - edges[0]))
+    for step in (each * 10.0**power for power in range(top, top - 5, -1) for each in (5, 2, 1)):
+        near = 1e-9 * step
+        holds = np.floor((edges[1:] + near) / step) > np.floor((edges[:-1] - near) / step)
+        # Narrow cells are filled less often, so the widths count as well.
+        share = max(holds.mean(), widths[holds].sum() / widths.sum())
+        if 0 < share <= _MOST_CELLS and holds[filled].all():
+            return float(step) if -filled.sum() * math.log(share) > _NATS else 0.0
+    return 0.0

@@ -51,14 +51,16 @@ def number_findings(
         yield from zeros
         yield from _range(name, column, seen, before, limits, 0 if not zeros else zeros[0].count)
     yield from _fractions(name, column, seen, before)
-    if seen.rounded and not before.rounded and not before.whole:
+    if seen.step and not before.step and not before.whole:
         yield Finding(
             column=name,
             statistic="resolution",
             severity="warn",
             answer="drift",
-            message=f"{name} takes few different values, evenly spread, where it took any before: "
-            "rounded?",
+            message=f"{name} has multiples of {seen.step:.6g} alone, where it had values in "
+            "between before: rounded?",
+            value=seen.step,
+            count=seen.present,
         )
 
 
@@ -225,8 +227,8 @@ def _range_cause(column: NumericProfile, before: ColumnSchema, beyond: tuple[int
     for end, count in ends:
         at_end = column.counts[bisect_left(column.edges, end)]
         if end in _STAND_INS and at_end >= count / 2:
-            return f"; {end:.6g} often stands for a missing value"
-    if beyond[0] and before.minimum is not None and before.minimum >= 0:
+            return f"; {end:.16g} often stands for a missing value"
+    if column.minimum is not None and column.minimum < 0 <= (before.minimum or 0.0):
         return "; it never was negative"
     return ""
 

@@ -13,18 +13,15 @@ _ALIKE = 0.25
 
 
 def swapped_columns(
-    seen: Mapping[str, ColumnSchema], before: Mapping[str, ColumnSchema], suspects: set[str]
+    seen: Mapping[str, ColumnSchema], before: Mapping[str, ColumnSchema]
 ) -> Iterator[Finding]:
     """The pairs of columns that each look like the other's reference and no longer like their own.
 
     Args:
         seen: the window's columns.
         before: the reference's.
-        suspects: columns with an anomaly; a pair has one of them at least.
     """
     for one, other in combinations(sorted(seen.keys() & before.keys()), 2):
-        if not suspects & {one, other}:
-            continue
         if (
             _fits(seen[one], before[other])
             and _fits(seen[other], before[one])

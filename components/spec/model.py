@@ -173,13 +173,14 @@ _METRICS: dict[Task, tuple[Metric, ...]] = {
 class SchemaCheck(Part):
     """When a deviation from the reference's schema is more than worth a note.
 
-    `missing` and `categories` are shares of a window's rows; `range` widens the reference's range
-    by that share of its width on each side.
+    `missing` is by how much the share of rows without a value may grow, `categories` the share of
+    rows with a new category, and `outside` that of rows outside of the range; `range` widens the
+    reference's range by so many of its widths on each side, so that a season fits into it.
     """
 
     missing: Share = 0.05
     categories: Share = 0.01
-    range: Annotated[float, Field(ge=0)] = 0.5
+    range: Annotated[float, Field(ge=0)] = 1.0
     outside: Share = 0.01
 
 

@@ -70,10 +70,10 @@ def clean(scale: Scale, seed: int = _SEED) -> Section:
         [Demand(f"0 of {len(outcomes):,} flagged", str(total), total == 0)],
         [
             f"{populations} populations of 27 columns, each with its own distributions (heavy "
-            "tails, rare and Zipf categories, counts, dates, truths, unique texts, rare nulls, rare "
-            f"fractions); a reference of 300 to {most:,} rows each, and {each} windows of 200 to "
-            f"{most:,} rows, half of them from Parquet and half from CSV; flagged is `warn` or "
-            "worse.",
+            "tails, rare and Zipf categories, counts, dates, truths, unique texts, rare nulls, "
+            f"rare fractions); a reference of 300 to {most:,} rows each, and {each} windows of 200 "
+            f"to {most:,} rows; half of the populations come from Parquet and half from CSV. "
+            "Flagged is `warn` or worse.",
             *(f"Flagged: {sentence}" for sentence in examples),
         ],
     )
@@ -88,7 +88,7 @@ def injected(scale: Scale, seed: int = _SEED) -> Section:
         for number, anomaly in enumerate(ANOMALIES):
             key = (anomaly.task, anomaly.kind)
             if key not in references:
-                references[key] = _reference(Path(folder), *key, seed)
+                references[key] = reference_of(Path(folder), *key, seed)
             verdict = inject(Path(folder), anomaly, references[key], seed + 1 + number)
             sentence, found, alone = judged(anomaly, verdict)
             rows.append(
@@ -199,7 +199,8 @@ def learn(path: Path, spec: Spec) -> tuple[Schema, Profile]:
     return learn_schema(report, profile, spec, count_due(path, spec, report)), profile
 
 
-def _reference(folder: Path, task: str, kind: str, seed: int) -> tuple[Schema, Profile]:
+def reference_of(folder: Path, task: str, kind: str, seed: int) -> tuple[Schema, Profile]:
+    """The schema and the profile that the anomalies are held against."""
     spec = anomaly_spec(folder, task, kind)
     return learn(_ingest(spec, base(np.random.default_rng(seed), 6_000, task), folder), spec)
 
