@@ -61,14 +61,14 @@ def with_learned(finding: Finding, learned: Learned, effect: float) -> Finding:
         learned: that threshold.
         effect: the spec's own, which the learned one exceeds.
     """
-    source = learned.source()
-    changed = finding.value is not None and finding.value > max(learned.largest, effect)
-    answer = finding.answer
-    message = f"{finding.message}; the threshold is learned from {source}"
-    if answer == "no drift" and changed:
-        answer = "underpowered"
+    value, source = finding.value or 0.0, learned.source()
+    possible = max(learned.largest, effect) < value < learned.effect
+    if possible and finding.answer != "underpowered":
         message = f"{finding.message}; it is more than in any of {source}, too few to tell"
-    return finding.model_copy(update={"answer": answer, "message": message})
+        changed = {"answer": "underpowered", "severity": "info", "message": message}
+        return finding.model_copy(update=changed)
+    message = f"{finding.message}; the threshold is learned from {source}"
+    return finding.model_copy(update={"message": message})
 
 
 def incomparable(name: str, reference: Column | None, current: Column | None) -> Finding:
