@@ -50,9 +50,8 @@ def numeric_cells(reference: NumericProfile, current: NumericProfile, missing: b
         current: the same column, counted in the same cells.
         missing: whether the rows without a value count.
     """
-    counts = [np.array(p.counts, dtype=np.float64) for p in (reference, current)]
-    starts = np.append(0, _cuts(reference, counts[0]) + 1)
-    coarse = [np.add.reduceat(c, starts) for c in counts]
+    ends = cuts(reference, np.array(reference.counts, dtype=np.float64))
+    coarse = [_coarse(profile, ends) for profile in (reference, current)]
     groups = _adjacent(_expected(coarse[0], coarse[1]))
     pooled = [np.bincount(groups, weights=c).astype(np.float64) for c in coarse]
     cells = Cells(pooled[0], pooled[1], ordered=len(pooled[0]))
@@ -133,8 +132,16 @@ def _expected(reference: Counts, current: Counts) -> Counts:
     return np.asarray((reference + current) * share, dtype=np.float64)
 
 
-def _cuts(reference: NumericProfile, counts: Counts) -> NDArray[np.int64]:
-    """The edges at which the fine cells are cut into the reference's shares, (c,) ascending."""
+def cuts(reference: NumericProfile, counts: Counts) -> NDArray[np.int64]:
+    """Choose the edges at which the fine cells are cut into tenths and finer tails.
+
+    Args:
+        reference: the column's reference.
+        counts: (k,) its counts.
+
+    Returns:
+        (c,) indices of edges, ascending: each ends a cell, and begins the next.
+    """
     below = np.cumsum(counts)[:-1]
     rows = counts.sum()
     if not below.size or not rows:
@@ -146,6 +153,15 @@ def _cuts(reference: NumericProfile, counts: Counts) -> NDArray[np.int64]:
     cuts = [*np.searchsorted(below, targets, side="left"), lowest, highest, *heavy, *(heavy - 1)]
     found = np.unique(np.array(cuts, dtype=np.int64))
     return found[(found >= 0) & (found < below.size)]
+
+
+def _coarse(profile: NumericProfile, ends: NDArray[np.int64]) -> Counts:
+    """The rows between the cuts, (c + 3,): the infinite ones are the first and the last."""
+    counts = np.array(profile.counts, dtype=np.float64)
+    counts[0] -= profile.negative_infinite
+    counts[-1] -= profile.positive_infinite
+    between = np.add.reduceat(counts, np.append(0, ends + 1))
+    return np.concatenate([[profile.negative_infinite], between, [profile.positive_infinite]])
 
 
 def _adjacent(expected: Counts) -> NDArray[np.int64]:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from components.core.words import percent
+from components.drift.cells import cuts
 from components.drift.columns import CategoryProfile, NumericProfile
 from components.drift.rule import Evidence, Threshold
 
 # A part of the middle half's width from which on a move is called one.
 _MOVED = 0.1
+# A share of the values from which on they are worth a sentence.
+_MANY = 0.01
+_MOST = 0.5
+_QUARTERS = (0.25, 0.5, 0.75)
 _SHOWN = 3
 
 
@@ -26,7 +33,7 @@ def sentence(
             f"{name} cannot be compared: {_rows(current.rows)} against {_rows(reference.rows)} "
             "in the reference are too few"
         )
-    measured = f"(PSI {evidence.psi:.2f}, threshold {threshold.effect:.2f})"
+    measured = f"(PSI {_measured(evidence, threshold)}, threshold {threshold.effect:.2f})"
     if evidence.answer == "drift":
         return f"{name} {change(reference, current, evidence.psi)} {measured}"
     if evidence.answer == "underpowered":
@@ -59,7 +66,7 @@ def change(
     if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
         what = _numbers_change(reference, current)
     elif isinstance(reference, CategoryProfile) and isinstance(current, CategoryProfile):
-        what = _categories_change(reference, current)
+        what = _categories_change(reference, current, psi)
     else:
         what = "changed its kind"
     return f"{what}; rows without a value {gap}" if part >= psi / 5 else what
@@ -105,19 +112,22 @@ def notes(current: NumericProfile | CategoryProfile) -> list[tuple[str, int, str
     return found
 
 
+def _measured(evidence: Evidence, threshold: Threshold) -> str:
+    """The index, with its standard error where that decided."""
+    psi, error = evidence.psi or 0.0, evidence.error or 0.0
+    near = evidence.answer == "drift" and psi < threshold.effect
+    return f"{psi:.3f} ± {error:.3f}" if near else f"{psi:.2f}"
+
+
 def _numbers_change(reference: NumericProfile, current: NumericProfile) -> str:
-    constant = current.minimum == current.maximum and current.finite == current.present
-    if current.minimum is not None and constant and reference.minimum != reference.maximum:
-        return f"is constant now: every value is {_trim(f'{current.minimum:.6g}')}"
-    before, after = ([p.quantile(q) for q in (0.25, 0.5, 0.75)] for p in (reference, current))
-    low, middle, high = (number or 0.0 for number in before)
-    new_low, new_middle, new_high = (number or 0.0 for number in after)
-    if None in before or None in after:
-        return "has only infinite values on one side"
-    width, new_width = high - low, new_high - new_low
-    shift = new_middle - middle
+    odd = _unusual_change(reference, current)
+    if odd is not None:
+        return odd
+    before, after = ([p.quantile(q) or 0.0 for q in _QUARTERS] for p in (reference, current))
+    width, new_width = before[2] - before[0], after[2] - after[0]
+    shift = after[1] - before[1]
     if abs(shift) > _MOVED * width:
-        return f"moved {'up' if shift > 0 else 'down'}: median {pair(middle, new_middle)}"
+        return f"moved {'up' if shift > 0 else 'down'}: median {pair(before[1], after[1])}"
     if width and abs(new_width - width) > _MOVED * width:
         return (
             f"{'spread out' if new_width > width else 'narrowed'}: width of the middle half "
@@ -126,18 +136,74 @@ def _numbers_change(reference: NumericProfile, current: NumericProfile) -> str:
     return f"changed its shape: {_shape(reference, current)}"
 
 
+def _unusual_change(reference: NumericProfile, current: NumericProfile) -> str | None:
+    """What is not a matter of degree: constant, infinite, or out of the reference's range."""
+    if not reference.finite or not current.finite:
+        return "has only infinite values now" if reference.finite else "had no finite values before"
+    constant = current.minimum == current.maximum and current.finite == current.present
+    if constant and reference.minimum != reference.maximum:
+        return f"is constant now: every value is {_number(current.minimum)}"
+    if reference.minimum == reference.maximum and not constant:
+        return f"is not constant any more: every value was {_number(reference.minimum)}"
+    infinite, before = (1 - p.finite / p.present for p in (current, reference))
+    if infinite > before + _MANY:
+        return f"has infinite values: {percent(before)} -> {percent(infinite)} of the values"
+    return _outside(reference, current)
+
+
+def _outside(reference: NumericProfile, current: NumericProfile) -> str | None:
+    """The values far beyond the reference's range, such as -999, if there are many but not most."""
+    low, high = reference.minimum, reference.maximum
+    if low is None or high is None:
+        return None
+    width = high - low
+    below, above = (n / current.present for n in current.beyond(low - width, high + width))
+    if not _MANY <= max(below, above) < _MOST:
+        return None
+    if below > above:
+        return (
+            f"has values far below its range: {percent(below)} of them, down to "
+            f"{_number(current.minimum)}; the lowest was {_number(low)}"
+        )
+    return (
+        f"has values far above its range: {percent(above)} of them, up to "
+        f"{_number(current.maximum)}; the highest was {_number(high)}"
+    )
+
+
 def _shape(reference: NumericProfile, current: NumericProfile) -> str:
+    """The mean or the standard deviation where it moved, and the cell that changed most."""
     mean, new_mean = reference.mean or 0.0, current.mean or 0.0
     spread, new_spread = reference.deviation or 0.0, current.deviation or 0.0
+    cell = _changed_most(reference, current)
     if abs(new_mean - mean) > _MOVED * spread:
-        return f"mean {pair(mean, new_mean)}"
+        return f"mean {pair(mean, new_mean)}; {cell}"
     if abs(new_spread - spread) > _MOVED * spread:
-        return f"standard deviation {pair(spread, new_spread)}"
-    return f"mean {pair(mean, new_mean)}, standard deviation {pair(spread, new_spread)}"
+        return f"standard deviation {pair(spread, new_spread)}; {cell}"
+    return cell
 
 
-def _categories_change(reference: CategoryProfile, current: CategoryProfile) -> str:
-    if reference.complete and current.unknown / current.present > _MOVED / 10:
+def _changed_most(reference: NumericProfile, current: NumericProfile) -> str:
+    """Of the reference's tenths and finer tails, the one with the largest part of the index."""
+    counts = [np.array(p.counts, dtype=np.float64) for p in (reference, current)]
+    ends = cuts(reference, counts[0])
+    starts = np.append(0, ends + 1)
+    sides = [np.add.reduceat(c, starts) for c in counts]
+    p, q = ((side + 0.5) / (side.sum() + 0.5 * side.size) for side in sides)
+    most = int(np.argmax((q - p) * np.log(q / p)))
+    low = _number(reference.edges[ends[most - 1]]) if most else None
+    high = _number(reference.edges[ends[most]]) if most < ends.size else None
+    gap = " -> ".join(percent(float(side[most] / side.sum())) for side in sides)
+    if reference.discrete and most < ends.size and starts[most] == ends[most]:
+        return f"values of {high} {gap}"
+    if low is None or high is None:
+        where = "of any size" if low == high else f"up to {high}" if low is None else f"above {low}"
+        return f"values {where} {gap}"
+    return f"values from {low} to {high} {gap}"
+
+
+def _categories_change(reference: CategoryProfile, current: CategoryProfile, psi: float) -> str:
+    if reference.complete and _unknown_part(reference, current) >= psi / 4:
         names = sorted(current.others, key=lambda name: -current.others[name])
         shown = ", ".join(f"{_short(name)!r}" for name in names[:_SHOWN])
         more = "" if len(names) <= _SHOWN and not current.rest else " and others"
@@ -174,10 +240,21 @@ def _empty_part(
     return (q - p) * math.log(q / p) + (p - q) * math.log((1 - q) / (1 - p))
 
 
+def _unknown_part(reference: CategoryProfile, current: CategoryProfile) -> float:
+    """The part of the index that comes from categories that the reference never had."""
+    once = sum(count == 1 for count in reference.counts)
+    p, q = (once + 0.5) / (reference.rows + 1), current.unknown / (current.rows + 1)
+    return (q - p) * math.log(q / p) if q > p else -1.0
+
+
 def _value(value: object) -> str:
     if value is None:
         return "none"
     return f"{value:.10g}" if isinstance(value, float) else repr(value)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else _trim(f"{value:,.4g}")
 
 
 def _rows(count: int) -> str:

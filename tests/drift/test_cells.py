@@ -66,6 +66,16 @@ def test_what_lies_outside_of_the_reference_has_cells_of_its_own():
     assert cells.current[-1] == 333
 
 
+def test_infinite_values_have_cells_of_their_own():
+    x = np.random.default_rng(4).normal(size=900)
+    odd = np.append(x, np.repeat([-np.inf, np.inf], [40, 60]))
+    cells = _cells(odd, x)
+    assert cells.reference[[0, -1]].tolist() == [40, 60]
+    assert cells.current[[0, -1]].tolist() == [0, 0]
+    assert _cells(x, odd).current[[0, -1]].tolist() == [40, 60]
+    assert _cells(np.full(100, np.inf), x[:100]).reference.tolist() == [0, 100]
+
+
 def test_a_frequent_value_has_a_cell_of_its_own():
     draw = np.random.default_rng(1)
     x = np.where(draw.random(10_000) < 0.5, 0.0, draw.normal(size=10_000))

@@ -48,7 +48,34 @@ def _sentence(reference, current):
             np.full(3000, np.nan),
             "x has no values any more; 0 % of the rows had none before",
         ),
-        (NORMAL, np.full(3000, np.inf), "x has only infinite values on one side"),
+        (NORMAL, np.full(3000, np.inf), "x has only infinite values now"),
+        (np.full(3000, np.inf), NORMAL, "x had no finite values before"),
+        (
+            NORMAL,
+            np.where(np.arange(3000) % 5, NORMAL, np.inf),
+            r"x has infinite values: 0 % -> 20\.0 % of the values",
+        ),
+        (np.full(3000, 7.0), NORMAL, "x is not constant any more: every value was 7 "),
+        (
+            NORMAL,
+            np.where(np.arange(3000) % 5, NORMAL, -999.0),
+            r"x has values far below its range: 20\.0 % of them, down to -999; the lowest was 1\d",
+        ),
+        (
+            NORMAL,
+            np.where(np.arange(3000) % 5, NORMAL, 9000.0),
+            r"x has values far above its range: 20\.0 % of them, up to 9,000; the highest was 8\d",
+        ),
+        (
+            NORMAL,
+            np.where(NORMAL > 60, 60 + (NORMAL - 60) * 0.4, NORMAL),
+            r"x changed its shape: values from 6\d\.\d+ to 7\d\.\d+ 1\.\d % -> 0\.\d+ %",
+        ),
+        (
+            np.repeat([1.0, 2.0, 3.0, 4.0, 9.0], [1000, 800, 600, 500, 100]),
+            np.repeat([1.0, 2.0, 3.0, 4.0, 9.0], [1000, 800, 600, 100, 500]),
+            r"x changed its shape: .*values of [49] ",
+        ),
         (PLACES, np.full(3000, "there"), r"x changed its mix: 'here' \d+\.\d % -> 0 %"),
         (
             PLACES,
@@ -66,13 +93,27 @@ def test_what_changed_is_said_in_words(reference, current, expected):
     assert re.search(expected, _sentence(reference, current))
 
 
+def test_a_few_new_categories_beside_a_changed_mix_are_not_the_news():
+    after = np.where(np.arange(3000) % 5, "there", PLACES)
+    after[:40] = "new"
+    assert "x changed its mix: 'here' 50" in _sentence(PLACES, after)
+
+
+def test_a_drift_that_the_standard_error_decided_shows_it():
+    before, after = _profiles(NORMAL, NORMAL + 2.8)
+    found = judge(before, after, Threshold(effect=0.08, level=0.0005))
+    assert (found.answer, found.psi < 0.08) == ("drift", True)
+    text = sentence("x", before, after, found, Threshold(effect=0.08, level=0.0005))
+    assert re.search(r"x moved up: .* \(PSI 0\.07\d ± 0\.01\d, threshold 0\.08\)", text)
+
+
 def test_a_drift_says_how_large_it_is_and_what_it_is_held_against():
     assert _sentence(NORMAL, NORMAL + 40).endswith(", threshold 0.10)")
 
 
 def test_the_shape_of_a_column_of_zeros():
     wet = np.where(DRAW.random(3000) < 0.05, 1.0, 0.0)
-    wetter = np.where(DRAW.random(3000) < 0.2, 3.0, 0.0)
+    wetter = np.where(DRAW.random(3000) < 0.2, 1.5, 0.0)
     assert "changed its shape: mean 0.0" in _sentence(wet, wetter)
 
 
