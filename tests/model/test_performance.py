@@ -19,6 +19,8 @@ from components.model.words import number
 from tests.model.conftest import changed, make_trained, retrained
 
 MARCH = Window.parse("2024-03")
+# Resamples, where the interval is not what is tested.
+FEW = {"checks__performance__resamples": 100}
 
 
 def model_of(trained):
@@ -556,7 +558,7 @@ def spoiled(trained, path, column, values):
     ids=["null", "none", "one class", "foreign", "foreign type", "booleans", "a single label"],
 )
 def test_no_class_labels_are_too_bad_to_judge(trained, tmp_path, values):
-    verdict = check(trained, spoiled(trained, tmp_path / "w", "returned", values))
+    verdict = check(trained, spoiled(trained, tmp_path / "w", "returned", values), **FEW)
 
     assert verdict.facts["rows"] == 1500
     assert {f.statistic for f in verdict.findings} >= {"roc_auc", "concept drift", "label coverage"}
@@ -570,7 +572,7 @@ def test_no_numbers_are_too_bad_to_judge(regression, tmp_path, value):
 
     for place, values in enumerate((half, every)):
         path = spoiled(regression, tmp_path / str(place), "refund", values)
-        verdict = check(regression, path)
+        verdict = check(regression, path, **FEW)
         assert finding(verdict, "concept drift").answer is not None
         assert finding(verdict, "estimated mae").value is not None
 
@@ -581,7 +583,7 @@ def test_an_empty_window_is_no_error(task, request, tmp_path):
     table = pq.read_table(world.window("2024-03"))
     pq.write_table(table.slice(0, 0), tmp_path / "w")
 
-    verdict = check(world, tmp_path / "w")
+    verdict = check(world, tmp_path / "w", **FEW)
 
     assert (verdict.status, verdict.answer) == ("ok", "underpowered")
 
@@ -590,7 +592,7 @@ def test_an_empty_window_is_no_error(task, request, tmp_path):
 def test_a_feature_without_values_is_no_error(trained, tmp_path, column):
     kind = pa.string() if column == "shop" else pa.float64()
 
-    verdict = check(trained, spoiled(trained, tmp_path / "w", column, pa.nulls(1500, kind)))
+    verdict = check(trained, spoiled(trained, tmp_path / "w", column, pa.nulls(1500, kind)), **FEW)
 
     assert verdict.facts["judged"] == 1500
 
@@ -602,11 +604,11 @@ def test_logged_answers_that_are_no_numbers_are_no_answers(trained, regression, 
     broken = pa.array([*[[value, 0.5]] * 900, *given[900:]], pa.list_(pa.float64()))
     log = write_log(trained, tmp_path / "log", rows, probability=broken)
 
-    verdict = check(trained, log=log, model=None)
+    verdict = check(trained, log=log, model=None, **FEW)
 
     assert verdict.facts["from_log"] == verdict.facts["judged"] == 600
     assert finding(verdict, "roc_auc").answer != "drift"
     numbers = read_labelled(regression.window("2024-03"), regression.spec)
     said = pa.array([value] * 1500, pa.float64())
     log = write_log(regression, tmp_path / "numbers", numbers, prediction=said)
-    assert check(regression, log=log).facts["asked_now"] == 1500
+    assert check(regression, log=log, **FEW).facts["asked_now"] == 1500
