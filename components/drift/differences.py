@@ -6,6 +6,7 @@ log's streams by. Of the rows that differ a sample is kept, whose values are rea
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,11 +146,15 @@ class _Scale:
         self._tolerance = tolerance
         self._centre, self._width, self.deviation = 0.0, 0.0, None
         if len(finite):
-            low, self._centre, high = (float(v) for v in np.quantile(finite, [0.05, 0.5, 0.95]))
+            ordered = np.sort(finite)
+            low, self._centre, high = (
+                float(ordered[int(share * (len(ordered) - 1))]) for share in (0.05, 0.5, 0.95)
+            )
             with np.errstate(over="ignore", invalid="ignore"):
                 deviation = float(np.std(finite))
             self.deviation = deviation if np.isfinite(deviation) else None
-            self._width = (high - low) or (self.deviation or 0.0)
+            width = (high - low) or (self.deviation or 0.0)
+            self._width = width if width < math.inf else 0.0
 
     def differ(self, a: Floats, b: Floats) -> NDArray[np.bool_]:
         """Which of the pairs, (n,), differ."""

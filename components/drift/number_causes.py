@@ -60,19 +60,20 @@ def number_causes(
     >>> number_causes(trained / 10, trained)
     [Cause(kind='unit', text='served is 0.1 times trained', rows=6, column='')]
     """
-    pairs = NumberPairs(served, trained, population)
-    patterns = [*_gaps(served, trained), *_copies(pairs, others or {}, before)]
-    if pairs.enough:
-        patterns += [
-            *_defaults(pairs),
-            *_signs_and_units(pairs),
-            *time_zones(pairs),
-            *_shifts(pairs),
-            *_factors(pairs),
-            *_roundings(pairs),
-            *_functions(pairs),
-            *_lines(pairs),
-        ]
+    with np.errstate(all="ignore"):  # what overflows explains nothing
+        pairs = NumberPairs(served, trained, population)
+        patterns = [*_gaps(served, trained), *_copies(pairs, others or {}, before)]
+        if pairs.enough:
+            patterns += [
+                *_defaults(pairs),
+                *_signs_and_units(pairs),
+                *time_zones(pairs),
+                *_shifts(pairs),
+                *_factors(pairs),
+                *_roundings(pairs),
+                *_functions(pairs),
+                *_lines(pairs),
+            ]
     return choose(patterns, len(served))
 
 

@@ -82,16 +82,16 @@ class NumberPairs:
             explains: takes served and trained values, (k,) each.
             noise: whether to hold it against values with another row's difference as well.
         """
+        explained = np.zeros(len(self.rows), np.bool_)
         with np.errstate(all="ignore"):  # logarithms of negative numbers, overflows: no match
-            explained = np.zeros(len(self.rows), np.bool_)
             explained[self.rows] = explains(self.served, self.trained)
+            found = self.trained[explained[self.rows]]
+            least = 1 if kind in ("default", "clipped") else _LEAST_VALUES
+            if len(found) < _LEAST_ROWS or len(np.unique(found[:1000])) < least:
+                return Pattern(kind, text, np.zeros_like(explained))
             chance = chance_of(explains(*self._draws))
             if noise:
                 chance = max(chance, chance_of(explains(*self._noise)))
-            if kind not in ("default", "clipped"):
-                found = self.trained[explained[self.rows]]
-                if len(np.unique(found[:1000])) < _LEAST_VALUES:
-                    explained[:] = False
         return Pattern(kind, text, explained, chance)
 
     def copy(self, kind: str, text: str, source: Floats) -> Pattern | None:

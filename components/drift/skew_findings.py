@@ -134,7 +134,7 @@ def _size(found: Differences, sample: Sampled) -> str:
     sizes = sizes[np.isfinite(sizes)]
     if not len(sizes):
         return ""
-    median = float(np.median(sizes))
+    median = float(np.sort(sizes)[len(sizes) // 2])
     text = f"by {median:.3g} in the median and {found.largest:.3g} at most"
     if found.deviation:
         text += (

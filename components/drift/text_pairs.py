@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +16,7 @@ Same = Callable[[str, str], bool]
 _SEED = 0
 _DRAWS = 1000
 _TRIES = 16
+_LEAST_ROWS = 5
 _LEAST_VALUES = 2
 # How much oftener than any other one the most frequent beginning or end occurs, if it is one.
 _CLEAR = 3.0
@@ -38,7 +40,6 @@ class TextPairs:
         )
         self._random = np.random.default_rng(_SEED)
         self._texts = [text for text in population if text is not None]
-        self._draws = self._drawn()
 
     def where(self, test: Callable[[str | None, str | None], bool]) -> Mask:
         """The rows whose pair passes a test, (n,)."""
@@ -54,9 +55,9 @@ class TextPairs:
             least: of fewer different trained texts there is no pattern.
         """
         found = {pair for pair in self.counts if same(*pair)}
-        if len({b for _, b in found}) < least:
-            found = set()
         explained = np.fromiter((pair in found for pair in self.all), np.bool_, len(self.all))
+        if np.count_nonzero(explained) < _LEAST_ROWS or len({b for _, b in found}) < least:
+            return Pattern(kind, text, np.zeros_like(explained))
         return Pattern(kind, text, explained, chance_of([same(a, b) for a, b in self._draws]))
 
     def copy(self, kind: str, text: str, source: Texts, column: str = "") -> Pattern | None:
@@ -85,7 +86,8 @@ class TextPairs:
         best = found.most_common(2)
         return bool(best) and (len(best) == 1 or best[0][1] >= _CLEAR * best[1][1])
 
-    def _drawn(self) -> list[tuple[str, str]]:
+    @cached_property
+    def _draws(self) -> list[tuple[str, str]]:
         """Trained texts, each with another one at random: a pair without a pattern."""
         trained = [b for _, b in self.all if b is not None]
         if not trained or not self._texts:

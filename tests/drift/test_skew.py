@@ -301,6 +301,14 @@ def test_of_very_many_differences_an_even_sample_is_explained(monkeypatch, skew,
     assert "served is 60 times trained" in finding.message
 
 
+def test_numbers_at_the_end_of_their_range_still_differ(skew, rows, log):
+    huge = np.array([1.7e308, -1.7e308] * 1000)
+    made = rows(2000)
+    assert _findings(skew(made, log(made, **{"feature.a": huge})), "a")[0].count == 2000
+    turned = rows(2000, a=huge)
+    assert _findings(skew(turned, log(turned, **{"feature.a": made["a"]})), "a")[0].count == 2000
+
+
 @pytest.mark.parametrize("column", ["id", "row_id", "release"])
 def test_a_file_without_its_ids_is_a_finding(skew, rows, log, column):
     made = rows(50)
