@@ -101,8 +101,8 @@ class NumericProfile(ColumnCounts):
     def beyond(self, low: float, high: float) -> tuple[int, int]:
         """How many finite values lie below `low` and how many above `high`, (2,).
 
-        Exact where the limits are edges, and at the ends of the reference's range; else the
-        values in the limit's own cell are left out, so that neither number is too large.
+        Exact at the ends of the reference's range and at values with a cell of their own; else
+        the values in the limit's own cell are left out, so that neither number is too large.
 
         Args:
             low: the smallest value that is not counted, in the column's unit.

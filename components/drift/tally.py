@@ -76,18 +76,20 @@ class NumericTally(Tally):
         self.counts = np.zeros(edges.size + 1, dtype=np.int64)
         self.infinite = [0, 0]
         self.extremes: list[float] = []
+        self._expected: NDArray[np.int64] | None = None
 
     @classmethod
     def like(cls, profile: NumericProfile) -> Self:
         """An empty tally with a profile's cells."""
-        edges = np.array(profile.edges, dtype=np.float64)
-        return cls(
-            edges,
+        made = cls(
+            np.array(profile.edges, dtype=np.float64),
             discrete=profile.discrete,
             whole=profile.whole,
             span=profile.span,
             spread=profile.spread,
         )
+        made._expected = np.array(profile.counts, dtype=np.int64)
+        return made
 
     def add(self, array: pa.Array) -> None:
         """Count a batch of the column."""
@@ -106,7 +108,7 @@ class NumericTally(Tally):
 
     @cached_property
     def _locator(self) -> Locator:
-        return Locator(self.edges, self.span)
+        return Locator(self.edges, self.span, self._expected)
 
     def _finite(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The finite ones of some numbers; the others are counted."""
