@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from components.drift.findings import (
     noted,
     other_distances,
     rank,
-    with_learned,
 )
 from components.drift.joint import joint_finding
 from components.drift.profile import LABEL, PREDICTION, Profile, merge, profile_arrays, profile_file
@@ -72,7 +72,13 @@ def check_drift(
     judged = [name for name in found if name not in asked.ignore]
     together = samples if asked.joint else None
     level = asked.alpha / max(len(judged) + (together is not None), 1)
-    learned = _learned(variation, found, spec, window, level)
+    seen = _learned(variation, found, spec, window, level)
+    # What is below the spec's effect does not matter, whatever the reference showed.
+    learned = {
+        name: replace(own, largest=max(own.largest, asked.effect))
+        for name, own in seen.items()
+        if own.effect > asked.effect
+    }
     findings: list[Finding] = []
     statistics: dict[str, dict[str, float]] = {}
     for name, column in found.items():
@@ -81,13 +87,11 @@ def check_drift(
             findings.append(incomparable(name, before, column))
             continue
         own = learned.get(name)
-        threshold = Threshold(max(asked.effect, own.effect if own else 0.0), level)
+        threshold = Threshold(own.effect if own else asked.effect, level)
         # Not every row has a prediction or a label; that says nothing about either.
         evidence = judge(before, column, threshold, missing=name not in (PREDICTION, LABEL))
         statistics[name] = other_distances(before, column, evidence)
-        finding = column_finding(name, before, column, evidence, threshold)
-        if own and own.effect > asked.effect:
-            finding = with_learned(finding, own, asked.effect)
+        finding = column_finding(name, before, column, evidence, threshold, own)
         findings.append(finding if name in judged else ignored(finding))
         findings += noted(name, before, column)
     if together is not None:
@@ -108,7 +112,7 @@ def check_drift(
             "drifted": [f.column for f in ordered if f.severity == "drift"],
             "underpowered": underpowered,
             "statistics": statistics,
-            "learned": {name: own.facts() for name, own in learned.items()},
+            "learned": {name: own.facts() for name, own in seen.items()},
         },
     )
 

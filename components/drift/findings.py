@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,16 +23,40 @@ _NOTHING = {"psi": 0.0, "roc_auc": 0.5}
 
 
 def column_finding(
-    name: str, reference: Column, current: Column, evidence: Evidence, threshold: Threshold
+    name: str,
+    reference: Column,
+    current: Column,
+    evidence: Evidence,
+    threshold: Threshold,
+    learned: Learned | None = None,
 ) -> Finding:
-    """What the rule found for one column."""
+    """What the rule found for one column.
+
+    Where the threshold is learned, a change that is larger than any block of the reference showed,
+    but that one more block might show, is not called drift, and no clean bill either.
+
+    Args:
+        name: the column.
+        reference: its reference.
+        current: the window.
+        evidence: what the rule found.
+        threshold: what it was held against.
+        learned: where that comes from, if it is not the spec's.
+    """
+    answer, ending = evidence.answer, ""
+    if learned is not None:
+        ending = f"; the threshold is learned from {learned.source()}"
+        if answer != "underpowered" and learned.largest < (evidence.psi or 0.0) < learned.effect:
+            evidence = replace(evidence, answer="drift")  # for what changed
+            answer = "underpowered"
+            ending = f"; {learned.source()} showed less, but are too few to call it drift"
     new = current.others if isinstance(current, CategoryProfile) and current.complete else {}
     return Finding(
         column=name,
         statistic="psi",
-        severity="drift" if evidence.answer == "drift" else "info",
-        answer=evidence.answer,
-        message=sentence(name, reference, current, evidence, threshold),
+        severity="drift" if answer == "drift" else "info",
+        answer=answer,
+        message=sentence(name, reference, current, evidence, threshold) + ending,
         value=evidence.psi,
         threshold=threshold.effect,
         interval=evidence.interval,
@@ -48,27 +73,6 @@ def ignored(finding: Finding) -> Finding:
         return finding
     message = f"{finding.message}; ignored, as checks.drift.ignore asks"
     return finding.model_copy(update={"severity": "info", "answer": "no drift", "message": message})
-
-
-def with_learned(finding: Finding, learned: Learned, effect: float) -> Finding:
-    """The same finding, with where its threshold comes from.
-
-    A change that is larger than any block of the reference showed, but that one more block might
-    show, is no drift for certain, and not no drift either: the blocks are too few to tell.
-
-    Args:
-        finding: judged by the learned threshold.
-        learned: that threshold.
-        effect: the spec's own, which the learned one exceeds.
-    """
-    value, source = finding.value or 0.0, learned.source()
-    possible = max(learned.largest, effect) < value < learned.effect
-    if possible and finding.answer != "underpowered":
-        message = f"{finding.message}; it is more than in any of {source}, too few to tell"
-        changed = {"answer": "underpowered", "severity": "info", "message": message}
-        return finding.model_copy(update=changed)
-    message = f"{finding.message}; the threshold is learned from {source}"
-    return finding.model_copy(update={"message": message})
 
 
 def incomparable(name: str, reference: Column | None, current: Column | None) -> Finding:

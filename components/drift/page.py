@@ -106,5 +106,5 @@ def _figures(finding: Finding) -> list[str]:
         " to ".join(f"{end:.2f}" for end in finding.interval or ()),
         "" if finding.threshold is None else f"{finding.threshold:.2f}",
         "" if p_value is None else f"{p_value:.1g}" if p_value >= 1e-4 else "&lt; 0.0001",
-        "" if finding.minimum_effect is None else f"{finding.minimum_effect:.2f}",
+        "" if finding.minimum_effect is None else f"{finding.minimum_effect:.2g}",
     ]

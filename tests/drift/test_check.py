@@ -11,7 +11,7 @@ from components.core.verdict import Finding, Verdict
 from components.core.window import Window
 from components.drift.check import check_drift, profile_window, read_predictions
 from components.drift.effects import Learned
-from components.drift.findings import rank, with_learned
+from components.drift.findings import column_finding, rank
 from components.drift.profile import Profile, profile_arrays, profile_file
 from components.drift.rule import Threshold
 from components.drift.rule import judge as judge_column
@@ -319,26 +319,25 @@ def test_findings_are_ordered_by_effect_in_units_of_the_threshold():
     assert order({"a": 0.0, "b": 0.0}) == ["(joint)", "b", "a", "c"]
 
 
-def test_more_than_any_block_showed_is_no_clean_bill_where_blocks_are_few():
-    few = Learned(0.9, 0.2, 12, timedelta(days=7))
-    judged = Finding(
-        column="a",
-        statistic="psi",
-        severity="info",
-        answer="no drift",
-        message="a changed too little to matter (PSI 0.50, threshold 0.90)",
-        value=0.5,
-        threshold=0.9,
-    )
-    found = with_learned(judged, few, effect=0.1)
+def test_more_than_any_block_showed_is_no_clean_bill_where_blocks_are_few(rows):
+    draw = np.random.default_rng(31)
+    before = profile_arrays({"a": pa.array(draw.normal(40, 10, 8000))})
+    after = profile_arrays({"a": pa.array(draw.normal(47, 10, 4000))}, before)
+    sides = before.columns["a"], after.columns["a"]
+
+    def finding(effect, largest):
+        threshold = Threshold(effect, 0.001)
+        few = Learned(effect, largest, 12, timedelta(days=7))
+        return column_finding("a", *sides, judge_column(*sides, threshold), threshold, few)
+
+    found = finding(0.9, 0.2)
     assert (found.severity, found.answer) == ("info", "underpowered")
+    assert found.message.startswith("a moved up: median 40 -> 47")
     assert found.message.endswith(
-        "it is more than in any of 12 blocks of 7 days in the reference, too few to tell"
+        "; 12 blocks of 7 days in the reference showed less, but are too few to call it drift"
     )
-    usual = with_learned(judged.model_copy(update={"value": 0.15}), few, effect=0.1)
+    usual = finding(0.9, 0.6)
     assert usual.answer == "no drift"
     assert usual.message.endswith("is learned from 12 blocks of 7 days in the reference")
-    # Below the spec's effect it does not matter, whatever the blocks showed.
-    steady = Learned(0.9, 0.01, 12, timedelta(days=7))
-    small = judged.model_copy(update={"value": 0.05})
-    assert with_learned(small, steady, effect=0.1).answer == "no drift"
+    beyond = finding(0.3, 0.2)
+    assert (beyond.severity, beyond.answer, beyond.threshold) == ("drift", "drift", 0.3)
