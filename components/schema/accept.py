@@ -153,7 +153,7 @@ def join(before: ColumnSchema, accepted: ColumnSchema) -> ColumnSchema:
             "maximum": max(highs, default=None),
             "whole": before.whole and accepted.whole,
             "step": before.step or accepted.step,
-            "quartiles": [*before.quartiles, *accepted.quartiles],
+            "five_numbers": [*before.five_numbers, *accepted.five_numbers],
             "categories": sorted({*before.categories, *accepted.categories}),
             "complete": before.complete and accepted.complete,
             "doubtful": math.ceil(doubtful * before.present),

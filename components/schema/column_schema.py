@@ -14,8 +14,8 @@ from components.drift.columns import CategoryProfile, NumericProfile
 
 Kind = Literal["number", "category"]
 Column = NumericProfile | CategoryProfile
-# A column's quartiles.
-Quartiles = tuple[float, float, float]
+# The least value, the quartiles, and the largest (Tukey, 1977).
+FiveNumbers = tuple[float, float, float, float, float]
 
 _FEWEST_CELLS = 20
 # How unlikely it has to be that values without a step look as if they had one, in nats.
@@ -28,9 +28,9 @@ class ColumnSchema(Document):
 
     `source_types` are the types that the source had. Of the `rows`, the `missing` ones never had a
     value and the `unparsable` ones had one of another kind. Numbers have their range, their
-    quartiles, and whether all were `whole`, and the `step`
-    that they were rounded to; categories have their names where there
-    were few enough to be `complete`. `most_common` is how many rows at most had the same value.
+    `five_numbers`, whether all were `whole`, and the `step` that they were rounded to; categories
+    have their names where there were few enough to be `complete`. `most_common` is how many rows
+    at most had the same value.
 
     What later windows are judged by without the counts: `rare` is how many categories occurred
     once and twice, and `doubtful`, where the names are not complete, how many rows may have a
@@ -50,7 +50,7 @@ class ColumnSchema(Document):
     maximum: float | None = None
     whole: bool = False
     step: float = 0.0
-    quartiles: list[Quartiles] = Field(default_factory=list)
+    five_numbers: list[FiveNumbers] = Field(default_factory=list)
     categories: list[str] = Field(default_factory=list)
     complete: bool = True
     rare: tuple[int, int] = (0, 0)
@@ -150,20 +150,21 @@ def widened(before: ColumnSchema | None, by: float) -> tuple[float, float]:
 
 
 def _is_amount(column: ColumnSchema) -> bool:
-    if column.minimum is None or column.maximum is None or not column.quartiles:
+    if column.minimum is None or column.maximum is None or not column.five_numbers:
         return False
-    middle = column.quartiles[0][1]
+    middle = column.five_numbers[0][2]
     return 0 < column.minimum < middle and middle - column.minimum <= (column.maximum - middle) / 2
 
 
 def _numbers(column: NumericProfile) -> dict[str, Any]:
-    found = [column.quantile(share) for share in (0.25, 0.5, 0.75)]
+    quartiles = [column.quantile(share) for share in (0.25, 0.5, 0.75)]
+    found = [column.minimum, *quartiles, column.maximum]
     return {
         "minimum": column.minimum,
         "maximum": column.maximum,
         "whole": bool(column.finite) and column.whole and not column.fractional,
         "step": rounding(column),
-        "quartiles": [tuple(found)] if None not in found else [],
+        "five_numbers": [] if None in found else [tuple(found)],
     }
 
 

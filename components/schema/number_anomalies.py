@@ -10,7 +10,7 @@ from components.core.verdict import Finding, Severity
 from components.core.words import percent
 from components.drift.columns import NumericProfile
 from components.schema.chance import Chance
-from components.schema.column_schema import ColumnSchema, Quartiles, widened
+from components.schema.column_schema import ColumnSchema, FiveNumbers, widened
 from components.spec.model import SchemaCheck
 
 # A unit changed where the quartiles are at least this many times larger, or smaller. Seasons
@@ -84,20 +84,21 @@ def unit_factor(column: NumericProfile, before: ColumnSchema) -> float:
     """
     if column.finite < _FEWEST_ROWS:
         return 0.0
-    found = [_factor(column, before, each) for each in before.quartiles]
+    found = [_factor(column, each) for each in before.five_numbers]
     return found[0] if found and all(found) else 0.0
 
 
-def _factor(column: NumericProfile, before: ColumnSchema, then: Quartiles) -> float:
+def _factor(column: NumericProfile, then: FiveNumbers) -> float:
     cells = [_cell(column, share) for share in (0.25, 0.5, 0.75)]
-    spread = then[2] - then[0]
-    if not min(then[1] - then[0], then[2] - then[1]) > _LEAST_PART * spread:
+    least, *quartiles, largest = then
+    spread = then[3] - then[1]
+    if not min(then[2] - then[1], then[3] - then[2]) > _LEAST_PART * spread:
         return 0.0  # half of the values are one value: they tell no scale
     ratios = [
         ratio
         for ratio in (
             _ratio(cells[2][0] - cells[0][1], spread),
-            _ratio(_width(column.minimum, column.maximum), _width(before.minimum, before.maximum)),
+            _ratio((column.maximum or 0.0) - (column.minimum or 0.0), largest - least),
         )
         if ratio
     ]
@@ -109,14 +110,10 @@ def _factor(column: NumericProfile, before: ColumnSchema, then: Quartiles) -> fl
         allowed = _TOLERANCE * factor * spread
         if max(factor, 1 / factor) >= _LEAST_FACTOR and all(
             low - allowed <= factor * quartile <= high + allowed
-            for (low, high), quartile in zip(cells, then, strict=True)
+            for (low, high), quartile in zip(cells, quartiles, strict=True)
         ):
             return factor
     return 0.0
-
-
-def _width(low: float | None, high: float | None) -> float:
-    return 0.0 if low is None or high is None else high - low
 
 
 def _ratio(now: float, before: float) -> float:
@@ -138,15 +135,15 @@ def _cell(column: NumericProfile, share: float) -> tuple[float, float]:
 
 
 def _scale(name: str, factor: float, column: NumericProfile, before: ColumnSchema) -> Finding:
-    then = before.quartiles[0]
+    then = before.five_numbers[0]
     times = f"{factor:,.6g} times" if factor > 1 else f"1/{1 / factor:,.6g} of"
     return Finding(
         column=name,
         statistic="scale",
         severity="drift",
         answer="drift",
-        message=f"{name} is about {times} what it was: its middle half was {then[0]:.6g} to "
-        f"{then[2]:.6g}, its values are {column.minimum:.6g} to {column.maximum:.6g} now: "
+        message=f"{name} is about {times} what it was: its middle half was {then[1]:.6g} to "
+        f"{then[3]:.6g}, its values are {column.minimum:.6g} to {column.maximum:.6g} now: "
         "another unit?",
         value=factor,
         threshold=_LEAST_FACTOR if factor > 1 else 1 / _LEAST_FACTOR,

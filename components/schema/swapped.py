@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from components.core.verdict import Finding
-from components.schema.column_schema import ColumnSchema, Quartiles
+from components.schema.column_schema import ColumnSchema, FiveNumbers
 
-# Quartiles are alike when they differ by less than this part of the spread.
+# FiveNumbers are alike when they differ by less than this part of the spread.
 _ALIKE = 0.25
 
 
@@ -45,11 +45,12 @@ def _fits(now: ColumnSchema, then: ColumnSchema) -> bool:
     if now.kind != then.kind or not now.present or not then.present:
         return False
     if now.kind == "number":
-        return any(_alike(a, b) for a in now.quartiles for b in then.quartiles)
+        return any(_alike(a, b) for a in now.five_numbers for b in then.five_numbers)
     names, known = set(now.categories), set(then.categories)
     return bool(names) and len(names & known) >= 0.5 * len(names)
 
 
-def _alike(now: Quartiles, then: Quartiles) -> bool:
-    spread = max(now[2] - now[0], then[2] - then[0])
-    return all(abs(a - b) <= _ALIKE * spread for a, b in zip(now, then, strict=True))
+def _alike(now: FiveNumbers, then: FiveNumbers) -> bool:
+    spread = max(now[3] - now[1], then[3] - then[1])
+    quartiles = zip(now[1:4], then[1:4], strict=True)
+    return all(abs(a - b) <= _ALIKE * spread for a, b in quartiles)
