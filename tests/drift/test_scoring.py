@@ -15,7 +15,7 @@ DRAW = 20240620
         # At 1 % of the windows more than this many are one in 1,000.
         (false_alarms.Case(20, 1000, 1000, 12), 1),
         (false_alarms.Case(20, 100_000, 1000, 30, drawn=True), 2),
-        (false_alarms.Case(1000, 5000, 5000, 1, drawn=True), 0),
+        (false_alarms.Case(1000, 2000, 1000, 1, drawn=True), 0),
     ],
     ids=lambda value: str(value) if isinstance(value, int) else f"{value.columns}",
 )

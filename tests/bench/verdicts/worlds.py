@@ -175,10 +175,10 @@ def clean_columns() -> list[Column]:
     wet = np.concatenate([[0.0], np.geomspace(0.1, 80, 300)])
     return [
         Numbers(stats.gumbel_r(20, 5)),
-        Numbers(stats.t(8), missing=0.02),
-        Numbers(stats.gennorm(1.5)),
+        Numbers(stats.hypsecant(), missing=0.02),
+        Numbers(stats.laplace_asymmetric(2.0)),
         Numbers(stats.lognorm(1.1), missing=0.1),
-        Numbers(stats.beta(0.5, 0.5)),
+        Numbers(stats.arcsine()),
         Numbers(stats.cauchy()),
         Numbers(stats.weibull_min(0.8)),
         Numbers(stats.pareto(1.5), missing=0.5),
@@ -304,4 +304,4 @@ def _ranks(rows: int) -> NDArray[np.int64]:
 def _chosen(rows: int) -> NDArray[np.int64]:
     """The ranks that the profile chooses for so many rows."""
     edges = np.array(learn_numeric(pa.array(np.arange(float(rows)))).edges)
-    return edges[(edges >= 0) & (edges <= rows - 1)].astype(np.int64)
+    return np.unique(edges[(edges >= 0) & (edges <= rows - 1)].astype(np.int64))
