@@ -22,8 +22,10 @@ from components.drift.values import as_strings
 from components.spec.model import Spec
 
 BATCH_ROWS = 1 << 17
-# The window's hashes are sorted in parts of about this many rows, so that no sort doubles memory.
+# The window's hashes are sorted in parts of about this many rows, but not in ever so many parts,
+# since each is picked out of all of them.
 _PART_ROWS = 1 << 20
+_MOST_PARTS = 24
 
 Rows = NDArray[np.int64]
 Slots = NDArray[np.uint32]
@@ -194,65 +196,65 @@ def row_findings(matched: Matched, spec: Spec) -> Iterator[Finding]:
 
 
 class _Index:
-    """The window's ids, each with its row: sorted by hash, in parts of a range of hashes each."""
+    """The window's ids, sorted by hash, each with its row."""
 
     def __init__(self, data: pq.ParquetFile, id_column: str) -> None:
-        bits = (data.metadata.num_rows // _PART_ROWS).bit_length()
-        self._bounds = np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
-        found: list[list[tuple[Hashes, Slots]]] = [[] for _ in range(1 << bits)]
+        hashes = np.empty(data.metadata.num_rows, np.uint64)
+        known = np.ones(len(hashes), np.bool_)
         for start, column in batches(data, id_column):
             texts = as_strings(column)
-            rows = np.flatnonzero(_valid(texts))
-            hashes = hash_texts(texts)[rows]
-            for part, mine in self._split(hashes):
-                found[part].append((hashes[mine], (rows[mine] + start).astype(np.uint32)))
-        self._parts: list[tuple[Hashes, Slots]] = []
-        while found:
-            self._parts.append(_sorted(found.pop(0)))
+            hashes[start : start + len(texts)] = hash_texts(texts)
+            known[start : start + len(texts)] = _valid(texts)
+        self._hashes, self._rows = _sorted(hashes, known)
 
     def find(self, hashes: Hashes) -> tuple[NDArray[np.bool_], Slots]:
         """Which of these ids the window has, (n,), and the rows of those."""
-        known = np.zeros(len(hashes), np.bool_)
-        rows = np.zeros(len(hashes), np.uint32)
-        for part, mine in self._split(hashes):
-            values, places = self._parts[part]
-            if len(values):
-                wanted = hashes[mine]
-                place = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
-                known[mine], rows[mine] = values[place] == wanted, places[place]
-        return known, rows[known]
-
-    def _split(self, hashes: Hashes) -> Iterator[tuple[int, Rows]]:
-        """Which of the hashes belong to each part, in order: a search in order is a fast one."""
-        order = np.argsort(hashes, kind="stable")
-        cuts = np.searchsorted(hashes[order], self._bounds)
-        for part, mine in enumerate(np.split(order, cuts)):
-            if len(mine):
-                yield part, mine
+        if not len(self._hashes):
+            return np.zeros(len(hashes), np.bool_), np.zeros(0, np.uint32)
+        order = np.argsort(hashes)  # looked up in order, a cache line serves many
+        place = np.empty(len(hashes), np.int64)
+        place[order] = np.searchsorted(self._hashes, hashes[order])
+        place = np.minimum(place, len(self._hashes) - 1)
+        found = self._hashes[place] == hashes
+        return found, self._rows[place[found]]
 
 
-def _sorted(found: list[tuple[Hashes, Slots]]) -> tuple[Hashes, Slots]:
-    """One part in order; equal hashes in the order of their rows."""
-    if not found:
-        return np.zeros(0, np.uint64), np.zeros(0, np.uint32)
-    hashes = np.concatenate([values for values, _ in found])
-    rows = np.concatenate([places for _, places in found])
-    order = np.argsort(hashes, kind="stable")
-    return hashes[order], rows[order]
+def _sorted(hashes: Hashes, known: NDArray[np.bool_]) -> tuple[Hashes, Slots]:
+    """The known hashes in order, and the row of each; equal ones in the order of their rows.
+
+    A range of hashes at a time, so that what sorting needs beside its result stays small.
+    """
+    ordered = np.empty(int(np.count_nonzero(known)), np.uint64)
+    rows = np.empty(len(ordered), np.uint32)
+    parts = min(len(hashes) // _PART_ROWS + 1, _MOST_PARTS)
+    start = 0
+    for part in range(parts):
+        low, high = ((1 << 64) * edge // parts for edge in (part, part + 1))
+        inside = hashes >= np.uint64(low)
+        inside &= hashes <= np.uint64(high - 1)
+        inside &= known
+        mine = np.flatnonzero(inside)
+        values = hashes[mine]
+        order = np.argsort(values, kind="stable")
+        stop = start + len(mine)
+        ordered[start:stop], rows[start:stop] = values[order], mine[order]
+        start = stop
+    return ordered, rows
 
 
 def _join(log: pq.ParquetFile, own: NDArray[np.bool_], index: _Index) -> Slots:
     """The window's row for each of the log's own rows; `own` keeps those alone that have one."""
-    parts = [np.zeros(0, np.uint32)]
+    trained = np.empty(int(np.count_nonzero(own)), np.uint32)
+    size = 0
     for start, column in batches(log, "row_id"):
         texts = as_strings(column)
         mine = own[start : start + len(texts)]
-        if texts.null_count:
-            mine &= _valid(texts)
+        mine &= _valid(texts)
         found, rows = index.find(hash_texts(texts)[mine])
         mine[mine] = found
-        parts.append(rows)
-    return np.concatenate(parts)
+        trained[size : size + len(rows)] = rows
+        size += len(rows)
+    return trained[:size]
 
 
 def _own_rows(log: pq.ParquetFile, champion: str) -> NDArray[np.bool_]:

@@ -66,13 +66,18 @@ def check_skew(
         DataError: when a file is not there or is no Parquet.
     """
     try:
-        with pq.ParquetFile(data_path) as data, pq.ParquetFile(predictions_path) as log:
+        with _opened(data_path) as data, _opened(predictions_path) as log:
             return _Check(data, log, spec, importances or {}).verdict(window, champion)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(
             f"{data_path} or {predictions_path} cannot be read as Parquet: {error}; "
             "ingest the window again"
         ) from error
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    # What is buffered ahead stays in memory until the file is closed.
+    return pq.ParquetFile(path, pre_buffer=False)
 
 
 class _Check:
