@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from components.core.errors import DataError
 from components.core.verdict import Finding, Verdict
 from components.core.window import Window
-from components.drift.effects import Learned, learn_effects
+from components.drift.effects import above, learn_effects
 from components.drift.findings import (
     column_finding,
     ignored,
@@ -68,25 +67,20 @@ def check_drift(
         DataError: when a file of the samples is not there or is no Parquet.
     """
     asked = spec.checks.drift
-    found = {name: current.columns.get(name) for name in _names(spec, reference)}
-    judged = [name for name in found if name not in asked.ignore]
+    judged = [name for name in _names(spec, reference) if name not in asked.ignore]
     together = samples if asked.joint else None
     level = asked.alpha / max(len(judged) + (together is not None), 1)
-    seen = _learned(variation, found, spec, window, level)
-    # What is below the spec's effect does not matter, whatever the reference showed.
-    learned = {
-        name: replace(own, largest=max(own.largest, asked.effect))
-        for name, own in seen.items()
-        if own.effect > asked.effect
-    }
+    learned = {}
+    if variation is not None and asked.learn:
+        learned = learn_effects(variation, _names(spec, reference), window, level)
     findings: list[Finding] = []
     statistics: dict[str, dict[str, float]] = {}
-    for name, column in found.items():
-        before = reference.columns.get(name)
+    for name in _names(spec, reference):
+        before, column = reference.columns.get(name), current.columns.get(name)
         if before is None or column is None or not same_cells(before, column):
             findings.append(incomparable(name, before, column))
             continue
-        own = learned.get(name)
+        own = above(learned.get(name), asked.effect)
         threshold = Threshold(own.effect if own else asked.effect, level)
         # Not every row has a prediction or a label; that says nothing about either.
         evidence = judge(before, column, threshold, missing=name not in (PREDICTION, LABEL))
@@ -99,22 +93,17 @@ def check_drift(
         findings.append(joint_finding(*together, spec, level, drifted, importances))
     ordered = sorted(findings, key=lambda finding: rank(finding, importances or {}))
     underpowered = [f.column for f in ordered if f.answer == "underpowered"]
-    return Verdict.of(
-        "drift",
-        str(window),
-        champion,
-        ordered,
-        quiet=_quiet(len(judged), len(underpowered)),
-        facts={
-            "rows": _rows(current, spec),
-            "reference_rows": _rows(reference, spec),
-            "columns": len(judged),
-            "drifted": [f.column for f in ordered if f.severity == "drift"],
-            "underpowered": underpowered,
-            "statistics": statistics,
-            "learned": {name: own.facts() for name, own in seen.items()},
-        },
-    )
+    quiet = _quiet(len(judged), len(underpowered))
+    facts = {
+        "rows": _rows(current, spec),
+        "reference_rows": _rows(reference, spec),
+        "columns": len(judged),
+        "drifted": [f.column for f in ordered if f.severity == "drift"],
+        "underpowered": underpowered,
+        "statistics": statistics,
+        "learned": {name: own.facts() for name, own in learned.items()},
+    }
+    return Verdict.of("drift", str(window), champion, ordered, quiet=quiet, facts=facts)
 
 
 def profile_window(
@@ -181,14 +170,6 @@ def _names(spec: Spec, reference: Profile) -> list[str]:
     return [*spec.columns.features, *(name for name in extra if name not in spec.columns.features)]
 
 
-def _learned(
-    variation: Variation | None, names: Iterable[str], spec: Spec, window: Window, level: float
-) -> dict[str, Learned]:
-    if variation is None or not spec.checks.drift.learn:
-        return {}
-    return learn_effects(variation, names, window, level)
-
-
 def _rows(profile: Profile, spec: Spec) -> int:
     features: list[Any] = [profile.columns.get(name) for name in spec.columns.features]
     return max((column.rows for column in features if column is not None), default=0)
@@ -196,4 +177,4 @@ def _rows(profile: Profile, spec: Spec) -> int:
 
 def _quiet(judged: int, underpowered: int) -> str:
     text = f"none of {judged} columns drifted"
-    return f"{text}; too few rows to tell for {underpowered}" if underpowered else text
+    return f"{text}; too few data to tell for {underpowered}" if underpowered else text

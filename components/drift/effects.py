@@ -8,7 +8,7 @@ the same process may show.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -102,6 +102,13 @@ def learn_effects(
             length = timedelta(seconds=joined * variation.seconds)
             learned[name] = Learned(bound, max(effects), len(effects), length)
     return learned
+
+
+def above(learned: Learned | None, effect: float) -> Learned | None:
+    """What was learned, where it exceeds the spec's effect; below that nothing matters."""
+    if learned is None or learned.effect <= effect:
+        return None
+    return replace(learned, largest=max(learned.largest, effect))
 
 
 def prediction_bound(effects: NDArray[np.float64], level: float) -> float:

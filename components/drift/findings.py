@@ -68,11 +68,14 @@ def column_finding(
 
 
 def ignored(finding: Finding) -> Finding:
-    """The finding of a column that is only shown."""
-    if finding.answer != "drift":
-        return finding
-    message = f"{finding.message}; ignored, as checks.drift.ignore asks"
-    return finding.model_copy(update={"severity": "info", "answer": "no drift", "message": message})
+    """The finding of a column that is only shown: it decides nothing."""
+    if finding.answer == "drift":
+        message = f"{finding.message}; ignored, as checks.drift.ignore asks"
+        changed = {"severity": "info", "answer": "no drift", "message": message}
+        return finding.model_copy(update=changed)
+    if finding.answer == "underpowered":
+        return finding.model_copy(update={"answer": None})
+    return finding
 
 
 def incomparable(name: str, reference: Column | None, current: Column | None) -> Finding:

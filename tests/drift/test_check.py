@@ -100,13 +100,17 @@ def test_an_ignored_column_is_only_shown(rows, write, window, reference, spec_wi
     verdict = check_drift(profile, reference, spec, window, "v1")
     assert verdict.status == "ok"
     assert _by_column(verdict)["a"].message.endswith("ignored, as checks.drift.ignore asks")
+    few = profile_window(write(rows(150, seed=1)), None, spec, reference)
+    verdict = check_drift(few, reference, spec, window, "v1")
+    assert _by_column(verdict)["a"].answer is None
+    assert "a" not in verdict.facts["underpowered"]
 
 
 def test_too_few_rows_are_no_clean_bill(judge, rows):
     verdict = judge(rows(150, seed=1))
     assert verdict.status == "ok"
     assert set(verdict.facts["underpowered"]) >= {"a", "b"}
-    assert "too few rows to tell for" in verdict.headline
+    assert "too few data to tell for" in verdict.headline
     assert "too few to tell" in _by_column(verdict)["a"].message
 
 
