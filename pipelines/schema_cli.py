@@ -51,7 +51,7 @@ def accept_schema(
     reason: Annotated[str, typer.Option(help="Why the change is wanted; kept with it.")],
     column: Annotated[
         list[str] | None,
-        typer.Option(help="Only this column; may be given more than once. All flagged ones."),
+        typer.Option(help="Only this column, may be repeated; all flagged ones by default."),
     ] = None,
     spec: Spec = "",
     store: StoreOption = "",
