@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc
 
+from components.core.words import percent
+
 Mask = NDArray[np.bool_]
 
 # Fewer rows, or a smaller part of those that differ, show no pattern.
@@ -114,12 +116,23 @@ def chance_of(found: Sequence[bool] | Mask) -> float:
     return min(share + 3 * math.sqrt(share * (1 - share) / len(found)), 1.0)
 
 
-def describe(causes: Sequence[Cause], rows: int) -> str:
+def describe(causes: Sequence[Cause], rows: int, sampled: bool = False) -> str:
     """The causes as a part of a sentence, with their shares where they are not the whole.
+
+    Args:
+        causes: of which rows each is the cause.
+        rows: of how many.
+        sampled: whether more rows differ than these, so that shares are all that is known.
 
     >>> describe([Cause("sign", "the sign is changed", 480)], 500)
     'in 480 of 500: the sign is changed'
+    >>> describe([Cause("sign", "the sign is changed", 480)], 500, sampled=True)
+    'in about 96.0 %: the sign is changed'
     """
     if len(causes) == 1 and causes[0].rows == rows:
         return causes[0].text
-    return "; ".join(f"in {cause.rows:,} of {rows:,}: {cause.text}" for cause in causes)
+    parts = []
+    for cause in causes:
+        share = f"about {percent(cause.rows / rows)}" if sampled else f"{cause.rows:,} of {rows:,}"
+        parts.append(f"in {share}: {cause.text}")
+    return "; ".join(parts)

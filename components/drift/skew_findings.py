@@ -115,7 +115,10 @@ def _message(
 ) -> str:
     if not found.count or sample is None:
         return f"{found.name} was served as training sees it"
-    parts = [describe(causes, len(sample.served)), _size(found, sample)]
+    parts = [
+        describe(causes, len(sample.served), len(sample.served) < found.count),
+        _size(found, sample),
+    ]
     if not any(parts):
         parts = [f"such as {pair_text(sample.served[0].as_py(), sample.trained[0].as_py())}"]
     detail = "; ".join(part for part in parts if part)

@@ -7,12 +7,12 @@ import re
 import unicodedata
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from components.data.convert import NO_VALUE
-from components.drift.causes import Cause, Pattern, choose, describe
+from components.drift.causes import Cause, Pattern, choose
 from components.drift.number_causes import number_causes
 from components.drift.text_pairs import Same, TextPairs, Texts
 from components.drift.text_times import same_time, time_shift
@@ -280,12 +280,3 @@ def _as_numbers(pairs: TextPairs) -> list[Cause]:
 def _float(text: str | None) -> float:
     number = _number(text) if text else np.nan
     return number if isinstance(number, float) else np.nan
-
-
-def text_cause(served: Sequence[str | None], trained: Sequence[str | None]) -> str:
-    """The causes of `text_causes` as a part of a sentence; empty where there is no pattern.
-
-    >>> text_cause(["A"] * 5 + ["B"] * 5 + ["C"] * 5, ["a"] * 5 + ["b"] * 5 + ["c"] * 5)
-    'served is in upper case'
-    """
-    return describe(text_causes(served, trained), len(served))

@@ -172,7 +172,7 @@ def _each_kind(look):
             look(kind)
         except Exception as error:  # a check may raise anything, and must not
             failures[kind] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-    assert not failures
+    assert not failures, "\n" + "\n".join(f"{kind}: {why}" for kind, why in failures.items())
 
 
 # The columns that each check reads, of the window and of the log.
