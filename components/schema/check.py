@@ -20,7 +20,16 @@ from components.schema.swapped import swapped_columns
 from components.spec.model import Spec
 
 # What follows from two columns' having changed places.
-_DOMAIN = {"range", "scale", "zeros", "whole numbers", "resolution", "new categories", "constant"}
+_DOMAIN = {
+    "range",
+    "scale",
+    "zeros",
+    "negative",
+    "whole numbers",
+    "resolution",
+    "new categories",
+    "constant",
+}
 
 
 def check_schema(

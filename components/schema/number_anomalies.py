@@ -49,7 +49,8 @@ def number_findings(
     else:
         zeros = list(_zeros(name, column, seen, before, limits))
         yield from zeros
-        yield from _range(name, column, seen, before, limits, 0 if not zeros else zeros[0].count)
+        found = list(_range(name, column, seen, before, limits, zeros[0].count if zeros else 0))
+        yield from found or _negative(name, column, seen, before)
     yield from _fractions(name, column, seen, before)
     if seen.step and not before.step and not before.whole:
         yield Finding(
@@ -210,6 +211,31 @@ def _range(
             examples=[f"{end:.6g}" for end in ends],
         )
     )
+
+
+def _negative(
+    name: str, column: NumericProfile, seen: ColumnSchema, before: ColumnSchema
+) -> Iterator[Finding]:
+    """Values below zero, near enough to be within the range, where there never was one.
+
+    Never more than a warning: of some quantities, such as temperatures, it is the season.
+    """
+    if column.minimum is None or not column.minimum < 0 <= (before.minimum or 0.0):
+        return
+    below = column.beyond(before.minimum or 0.0, math.inf)[0]
+    chance = Chance(min(below, seen.present), seen.present, 0, before.present)
+    if chance.beyond:
+        yield chance.on(
+            Finding(
+                column=name,
+                statistic="negative",
+                severity="warn",
+                message=f"{name} goes down to {column.minimum:.6g} and never was negative; "
+                f"{chance.hits:,} rows ({percent(chance.share)}) lie below the least value that it "
+                f"had, {before.minimum:.6g}",
+                examples=[f"{column.minimum:.6g}"],
+            )
+        )
 
 
 def _range_cause(column: NumericProfile, before: ColumnSchema, beyond: tuple[int, int]) -> str:

@@ -177,6 +177,8 @@ ANOMALIES = [
     A("shares for percent", "percent", "scale", "about 1/100 of", _times("percent", 0.01)),
     A("negative amounts", "price", "range", "it never was negative", _some("price", -20.0, 0.03)),
     A("the sign turned round", "weight", "range", "it never was negative", _times("weight", -1.0)),
+    A("-1 for missing", "weight", "negative", "goes down to -1 and never was negative",
+      _some("weight", -1.0, 0.02)),
     A("-999 for missing", "degrees", "range", "-999 often stands for a missing value",
       _some("degrees", -999.0, 0.02)),
     A("the largest integer", "items", "range", "2147483647 often stands for a missing value",
