@@ -20,6 +20,7 @@ from scipy import special, stats
 from components.core.window import Window
 from components.drift.check import check_drift
 from components.drift.columns import CategoryProfile, ColumnProfile, NumericProfile
+from components.drift.effects import WANTED_BLOCKS
 from components.drift.profile import Profile
 from components.drift.variation import ColumnVariation, Variation
 from components.spec.load import parse_spec
@@ -152,8 +153,8 @@ def measure(scale: Scale) -> list[Section]:
     notes = (
         f"Batches of {len(SHIFTED + SCALED + MIXED)} columns with {_ROWS:,} rows a day: numbers "
         "that shift, numbers that stretch, and categories whose mix moves. The window follows its "
-        "reference. A shift is of one column, in standard deviations of its own blocks as long as "
-        f"the window, at least {_LEAST_SHIFT} of its rows'. The rows are drawn as counts; "
+        "reference. A shift is of one column, in standard deviations of its own blocks, as long as "
+        f"the window and at most a twelfth of the reference, at least {_LEAST_SHIFT} of its rows'. The rows are drawn as counts; "
         "`tests/drift/test_variation_scored.py` shows that rows give the same.",
     )
     return [
@@ -243,8 +244,9 @@ class Moving:
 
     def shifted(self, shift: float) -> Counts:
         """The window with a shift, in standard deviations of the reference's blocks."""
-        whole = self.case.reference // self.case.window * self.case.window
-        blocks = self.places[:whole].reshape(-1, self.case.window).mean(axis=1)
+        length = min(self.case.window, self.case.reference // WANTED_BLOCKS)
+        whole = self.case.reference // length * length
+        blocks = self.places[:whole].reshape(-1, length).mean(axis=1)
         moved = max(shift * float(blocks.std(ddof=1)), _LEAST_SHIFT)
         return self._counts(self.places[self.case.reference :] + moved)
 
