@@ -108,12 +108,12 @@ def judge_categories(
 ) -> Evidence:
     """Hold a categorical column against its reference, counted by the same categories."""
     cells = category_cells(reference, current, missing)
-    tests = [_Test(_chance(cells), 7), *_empty_test(cells, 1)]
+    tests = [_Test(_chance(cells), 6), *_empty_test(cells, 1)]
     if not reference.complete:
         return _judge(cells, tests, None, threshold)
-    unseen = _Test(unseen_excess(reference, current), 1)
+    unseen = _Test(unseen_excess(reference, current), 2)
     tests.append(unseen)
-    if unseen.p_value >= threshold.level / sum(test.weight for test in tests):
+    if unseen.p_value >= threshold.level * unseen.weight / sum(test.weight for test in tests):
         return _judge(cells, tests, None, threshold)
     excess = np.array([_seen(reference, 1), current.unknown], dtype=np.float64)
     return _judge(cells, tests, excess, threshold)
@@ -149,7 +149,11 @@ def _seen(reference: CategoryProfile, times: int) -> int:
 
 
 class _Test(NamedTuple):
-    """A test's p-value, and its part of the level."""
+    """A test's p-value, and its part of the level.
+
+    The parts are whole numbers, as of a sum: chosen so that at 1,000 rows a side each of the
+    changes with a true index of 0.1 is found in nine cases of ten.
+    """
 
     p_value: float
     weight: int
