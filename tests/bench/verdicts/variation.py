@@ -154,7 +154,8 @@ def measure(scale: Scale) -> list[Section]:
         f"Batches of {len(SHIFTED + SCALED + MIXED)} columns with {_ROWS:,} rows a day: numbers "
         "that shift, numbers that stretch, and categories whose mix moves. The window follows its "
         "reference. A shift is of one column, in standard deviations of its own blocks, as long as "
-        f"the window and at most a twelfth of the reference, at least {_LEAST_SHIFT} of its rows'. The rows are drawn as counts; "
+        f"the window and at most a twelfth of the reference, at least {_LEAST_SHIFT} of its rows'. "
+        "The rows are drawn as counts; "
         "`tests/drift/test_variation_scored.py` shows that rows give the same.",
     )
     return [
