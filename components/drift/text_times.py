@@ -13,6 +13,8 @@ from components.drift.text_pairs import TextPairs
 
 _MOST_MINUTES = 14 * 60
 _QUARTER = 15
+# The largest of a date's three numbers is its year, where it is no day.
+_MOST_DAYS = 31
 _GROUPS = re.compile(r"\d+")
 _DATE = re.compile(r"^\s*\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}")
 
@@ -26,11 +28,11 @@ def same_time(a: str, b: str) -> bool:
     first, second = _moment(a), _moment(b)
     if first is not None and second is not None:
         return first == second
-    if not (_DATE.match(a) and _DATE.match(b)):
+    dates = [_DATE.match(text) for text in (a, b)]
+    if dates[0] is None or dates[1] is None or a[dates[0].end() :] != b[dates[1].end() :]:
         return False
-    parts = [sorted(int(part) for part in _GROUPS.findall(text)[:3]) for text in (a, b)]
-    years = [max(part) for part in parts]
-    return parts[0] == parts[1] and min(years) > 31
+    parts = [sorted(int(part) for part in _GROUPS.findall(date[0])) for date in dates if date]
+    return parts[0] == parts[1] and max(parts[0]) > _MOST_DAYS
 
 
 def time_shift(pairs: TextPairs) -> Iterator[Pattern]:

@@ -6,6 +6,9 @@ from components.core.errors import DataError
 from components.core.verdict import Verdict
 from components.drift import differences
 from components.drift.skew import check_skew
+from components.spec.load import parse_spec
+from tests.bench.verdicts.skew import score
+from tests.bench.verdicts.skew_windows import SPEC, WINDOWS, write_window
 
 
 @pytest.fixture
@@ -332,6 +335,15 @@ def test_numbers_served_as_text_are_explained_as_text(skew, rows, log):
     verdict = skew(made, log(made, **{"feature.a": served}))
     assert "different values" in {f.statistic for f in _findings(verdict, "a")}
     assert verdict.facts["causes"]["a"]
+
+
+@pytest.mark.parametrize("title", WINDOWS)
+def test_a_short_run_of_the_scoring(title, tmp_path, window):
+    truth = write_window(tmp_path, 20_000, WINDOWS[title], seed=7)
+    paths = tmp_path / "data.parquet", tmp_path / "log.parquet"
+    lines = score(title, WINDOWS[title], truth, check_skew(*paths, parse_spec(SPEC), window, "v1"))
+    assert [line.cells for line in lines if not line.explained or line.false] == []
+    assert [line.found for line in lines] == [line.wrong for line in lines]
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path, spec, window, write, rows):
