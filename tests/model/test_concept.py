@@ -162,6 +162,9 @@ def test_the_scoring_in_short():
     risen = np.array([alarm_of(seed, 0.1, 0.2, 5000, 7000) for seed in seeds])
     crept = np.array([alarm_of(seed, 0.1, 0.15, 5000, 9000) for seed in seeds])
 
+    days = [alarm_of(seed, 0.1, 0.1, 0, 20_000, spread=0.5) for seed in seeds]
+
     assert np.isfinite(still).sum() <= 2
+    assert np.isfinite(days).sum() <= 3
     assert np.median(risen) - 5000 <= 260
     assert np.median(crept) - 5000 <= 1000
