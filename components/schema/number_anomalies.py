@@ -27,7 +27,7 @@ _FACTORS = [
     for each in (10.0, 60.0, 100.0, 1e3, 3_600.0, 1e4, 86_400.0, 1e5, 1e6, 1e9)
     for power in (each, 1.0 / each)
 ]
-_ALMOST = math.log(2)
+_ALMOST = math.log(3)
 # Numbers that stand for a missing one, and the largest ones of some types.
 _STAND_INS = {sign * 10.0**power - sign for power in range(1, 10) for sign in (1, -1)} | {
     -1.0, -9.0, 32_767.0, -32_768.0, 65_535.0, 2_147_483_647.0, -2_147_483_648.0,

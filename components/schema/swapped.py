@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import combinations
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations, product
 
 from components.core.verdict import Finding
 from components.schema.column_schema import ColumnSchema, FiveNumbers
 
-# FiveNumbers are alike when they differ by less than this part of the spread.
-_ALIKE = 0.25
+# Quartiles are alike when they differ by less than this part of the spread, and apart when each
+# of them differs by more than this part.
+_ALIKE, _APART = 0.25, 0.5
 
 
 def swapped_columns(
@@ -21,13 +22,10 @@ def swapped_columns(
         seen: the window's columns.
         before: the reference's.
     """
-    for one, other in combinations(sorted(seen.keys() & before.keys()), 2):
-        if (
-            _fits(seen[one], before[other])
-            and _fits(seen[other], before[one])
-            and not _fits(seen[one], before[one])
-            and not _fits(seen[other], before[other])
-        ):
+    both = sorted(seen.keys() & before.keys())
+    left = [name for name in both if _left(seen[name], before[name])]
+    for one, other in combinations(left, 2):
+        if _fits(seen[one], before[other]) and _fits(seen[other], before[one]):
             for name, like in ((one, other), (other, one)):
                 yield Finding(
                     column=name,
@@ -45,12 +43,22 @@ def _fits(now: ColumnSchema, then: ColumnSchema) -> bool:
     if now.kind != then.kind or not now.present or not then.present:
         return False
     if now.kind == "number":
-        return any(_alike(a, b) for a in now.five_numbers for b in then.five_numbers)
+        pairs = product(now.five_numbers, then.five_numbers)
+        return any(_distance(a, b, max) <= _ALIKE for a, b in pairs)
     names, known = set(now.categories), set(then.categories)
     return bool(names) and len(names & known) >= 0.5 * len(names)
 
 
-def _alike(now: FiveNumbers, then: FiveNumbers) -> bool:
+def _left(now: ColumnSchema, then: ColumnSchema) -> bool:
+    """Whether a column is clearly no longer what it was."""
+    if now.kind == "number":
+        pairs = product(now.five_numbers, then.five_numbers)
+        return all(_distance(a, b, min) > _APART for a, b in pairs)
+    return bool(now.categories) and not _fits(now, then)
+
+
+def _distance(now: FiveNumbers, then: FiveNumbers, choose: Callable[[list[float]], float]) -> float:
+    """How far the quartiles moved, the least or the most of them, in spreads."""
     spread = max(now[3] - now[1], then[3] - then[1])
-    quartiles = zip(now[1:4], then[1:4], strict=True)
-    return all(abs(a - b) <= _ALIKE * spread for a, b in quartiles)
+    moved = [abs(a - b) for a, b in zip(now[1:4], then[1:4], strict=True)]
+    return choose(moved) / spread if spread > 0 else 0.0
