@@ -17,7 +17,14 @@ import pyarrow as pa
 from scipy.special import ndtr, ndtri
 
 from components.core.verdict import Answer, Finding
-from components.drift.classifier import Doubles, Separation, Table, columns_used, separate
+from components.drift.classifier import (
+    OVERLAP,
+    Doubles,
+    Separation,
+    Table,
+    columns_used,
+    separate,
+)
 from components.drift.sample import read_sample
 from components.drift.values import as_strings, read_numbers
 from components.spec.model import Spec
@@ -132,7 +139,7 @@ def least_auc(table: Table, level: float) -> float | None:
     n = len(table.current) - m
     if min(n, m) < LEAST_ROWS:
         return None
-    error = math.sqrt((n + m + 1) / (12 * n * m))
+    error = math.sqrt(OVERLAP * (n + m + 1) / (12 * n * m))
     return min(0.5 + float(ndtri(1 - level) + ndtri(POWER)) * error, 1.0)
 
 
