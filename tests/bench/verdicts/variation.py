@@ -26,6 +26,7 @@ from components.drift.variation import ColumnVariation, Variation
 from components.spec.load import parse_spec
 from components.spec.model import Spec
 from tests.bench.verdicts.false_alarms import upper_bound
+from tests.bench.verdicts.joint_samples import section
 from tests.bench.verdicts.table import Demand, Scale, Section
 
 Floats = NDArray[np.float64]
@@ -176,6 +177,7 @@ def measure(scale: Scale) -> list[Section]:
                 "beyond the reference may be drift.",
             ),
         ),
+        section(scale),
     ]
 
 
