@@ -28,8 +28,9 @@ from components.drift.variation import ColumnVariation, Integers, Variation
 # vary at least as much where the process is stationary.
 LEAST_BLOCKS, WANTED_BLOCKS = 4, 12
 _SURE = 0.95
-# Blocks of real time are neither independent nor quite normal; so many of three count.
-_WORTH = 2 / 3
+# Blocks of real time are not quite independent, and have longer tails than normal ones: two of
+# three count, and however many there are, no more than so many.
+_WORTH, _MOST_WORTH = 2 / 3, 10
 # So many comparisons in one check, and so many blocks of a column at least and at most.
 _COMPARISONS, _FEWEST, _MOST = 30_000, 28, 120
 
@@ -117,7 +118,8 @@ def prediction_bound(effects: NDArray[np.float64], level: float) -> float:
     The index is close to a weighted sum of squares of normal deviations, that is, to a scaled
     chi-square with as many degrees of freedom as its mean and variance say (Satterthwaite, 1946);
     one more of them over the mean of K is F distributed, here with two thirds of the degrees that K
-    independent blocks would have. The variance is taken at the upper end of
+    independent blocks would have, and those of at most ten, so that the tails are as long as real
+    ones. The variance is taken at the upper end of
     its 95 % interval, since few blocks say little about it; and the degrees are at least one,
     because of all such sums with one mean a single square has the longest tail (Szekely and
     Bakirov, 2003).
@@ -135,7 +137,8 @@ def prediction_bound(effects: NDArray[np.float64], level: float) -> float:
         return 0.0
     widest = float(effects.var(ddof=1)) * (blocks - 1) / float(chdtri(blocks - 1, _SURE))
     degrees = float(np.clip(2 * mean**2 / max(widest, 1e-12), 1.0, 1e4))
-    bound = mean * float(fdtri(degrees, _WORTH * (blocks - 1) * degrees, 1 - level))
+    worth = min(_WORTH * (blocks - 1), _MOST_WORTH)
+    bound = mean * float(fdtri(degrees, worth * degrees, 1 - level))
     return max(bound, float(effects.max()))
 
 
