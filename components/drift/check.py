@@ -23,6 +23,7 @@ from components.drift.findings import (
     rank,
 )
 from components.drift.joint import joint_finding
+from components.drift.logged import read_answers
 from components.drift.profile import LABEL, PREDICTION, Profile, merge, profile_arrays, profile_file
 from components.drift.rule import Threshold, judge
 from components.drift.tally import same_cells
@@ -142,12 +143,7 @@ def read_predictions(path: Path, spec: Spec, release: str | None = None) -> pa.A
     The probability of the positive class (the last one) for a binary task, the class for more of
     them, the number for regression.
     """
-    wanted = ["prediction", "probability", "release"]
-    table = _read(path, wanted)
-    if any(name not in table.column_names for name in wanted):
-        return pa.array([], pa.float64())
-    if release is not None:
-        table = table.filter(pc.equal(table.column("release"), release))
+    table = read_answers(path, release)
     if spec.task != "binary":
         return table.column("prediction").combine_chunks().drop_null()
     pairs = table.column("probability").combine_chunks()

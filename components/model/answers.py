@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.data.frame import read_rows
+from components.drift.logged import read_answers
+from components.drift.values import as_strings, read_numbers
 from components.model.records import TrainingRecord
 from components.model.rows import Rows
 from components.model.score import Array, FittedModel, Predictions, label_array
@@ -77,8 +78,8 @@ def _logged(
     nothing = np.zeros(len(rows), dtype=bool)
     if path is None:
         return nothing, _empty(record)
-    log = read_rows(path, ["row_id", "release", "prediction", "probability"])
-    log = log.filter(pc.and_(pc.equal(log.column("release"), champion), _usable(log, record)))
+    log = read_answers(path, champion)
+    log = log.filter(_usable(log, record))
     log = log.filter(_finite(log, record))
     if log.num_rows == 0:
         return nothing, _empty(record)
@@ -87,10 +88,10 @@ def _logged(
     return np.asarray(found.is_valid().to_numpy(zero_copy_only=False)), _read(log, record)
 
 
-def _usable(log: pa.Table, record: TrainingRecord) -> pa.ChunkedArray:
+def _usable(log: pa.Table, record: TrainingRecord) -> pa.Array:
     """Rows whose answer is of the champion's own form."""
     if record.task == "regression":
-        return pc.fill_null(pc.is_finite(log.column("prediction").cast(pa.float64())), False)
+        return pa.array(np.isfinite(_numbers(log)))
     usable = pc.is_in(_texts(log), value_set=_names(record))
     length = pc.list_value_length(log.column("probability"))
     return pc.and_(usable, pc.fill_null(pc.equal(length, len(record.classes)), _without(record)))
@@ -110,9 +111,13 @@ def _flat(log: pa.Table) -> Array:
     return np.asarray(flat.to_numpy(zero_copy_only=False))
 
 
-def _texts(log: pa.Table) -> pa.ChunkedArray:
+def _texts(log: pa.Table) -> pa.Array:
     """The logged classes as texts, as `components.data.predictions` writes mixed types."""
-    return log.column("prediction").cast(pa.string())
+    return as_strings(log.column("prediction"))
+
+
+def _numbers(log: pa.Table) -> Array:
+    return read_numbers(log.column("prediction")).values
 
 
 def _names(record: TrainingRecord) -> pa.Array:
@@ -127,8 +132,7 @@ def _without(record: TrainingRecord) -> bool:
 
 def _read(log: pa.Table, record: TrainingRecord) -> Predictions:
     if record.task == "regression":
-        prediction = log.column("prediction").combine_chunks()
-        return Predictions(prediction.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        return Predictions(_numbers(log))
     # The class itself, whatever the log calls it: it holds texts once a target changed its type.
     codes = pc.index_in(_texts(log), value_set=_names(record)).to_numpy()
     values = label_array(record.classes)[codes]

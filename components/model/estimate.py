@@ -21,7 +21,6 @@ from statistics import NormalDist
 import numpy as np
 
 from components.core.verdict import Finding, Severity
-from components.data.frame import read_rows
 from components.model.answers import ModelSource, champion_answers
 from components.model.bootstrap import time_blocks
 from components.model.calibration import calibrated, groups_of
@@ -138,18 +137,6 @@ def estimate_finding(
     if found is None:
         return _finding(spec, f"there is none of {metric.name}: {len(coded):,} answers")
     return _judged(spec, record, metric, found, measured)
-
-
-def read_window(path: Path, spec: Spec) -> Rows:
-    """All rows of a window, in the order of time and id, whether they have a label or not.
-
-    Raises:
-        DataError: when the file cannot be read.
-    """
-    table = read_rows(path)
-    table = table.select([name for name in spec.columns.all if name in table.column_names])
-    order = [(spec.columns.time, "ascending"), (spec.columns.id, "ascending")]
-    return Rows(spec, table.sort_by(order), 0)
 
 
 def _judged(

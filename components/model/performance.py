@@ -11,11 +11,12 @@ from components.model.answers import Answered, ModelSource, champion_answers
 from components.model.concept_check import check_concept
 from components.model.concept_state import ConceptMemory
 from components.model.coverage import label_coverage
-from components.model.estimate import estimate_finding, read_window
+from components.model.estimate import estimate_finding
 from components.model.quality import Quality
 from components.model.records import TrainingRecord
-from components.model.rows import after, read_labelled
+from components.model.rows import after
 from components.model.score import encode
+from components.model.window_rows import read_window
 from components.spec.model import Spec
 
 
@@ -63,7 +64,7 @@ def check_performance(
         DataError: when the window or the log cannot be read.
         StoreError: when the detector's states cannot be read or written.
     """
-    rows, everything = read_labelled(data_path, spec), read_window(data_path, spec)
+    everything, rows, unusable = read_window(data_path, spec)
     since = Window.parse(record.holdout_window).start
     fresh = rows.where(after(rows.times, since))
     enough = spec.checks.performance.min_labels
@@ -88,7 +89,7 @@ def check_performance(
     estimated = estimate_finding(
         spec, unseen, predictions_path, record, champion, model, whole.value
     )
-    findings = [whole, *concept.findings, coverage, estimated, *foreign]
+    findings = [whole, *concept.findings, coverage, estimated, *foreign, *unusable]
     if whole.value is not None:
         findings += quality.slices()
     facts |= quality.facts(whole) | counts | concept.facts

@@ -113,16 +113,32 @@ def read_labelled(path: Path, spec: Spec) -> Rows:
     if missing:
         raise DataError(f"{path} has no column {missing[0]!r}; ingest the window again")
     table = table.select(spec.columns.all)
+    if spec.task == "regression":
+        _check_numbers(table.column(spec.columns.target).type, spec)
+    rows = labelled_rows(table, spec)
+    if spec.task != "regression":
+        _check_classes(rows.table.column(spec.columns.target), spec)
+    return rows
+
+
+def labelled_rows(table: pa.Table, spec: Spec) -> Rows:
+    """The rows of a table that have a label, sorted.
+
+    Args:
+        table: the spec's columns, each of its own type.
+        spec: the model's spec.
+    """
     target = table.column(spec.columns.target)
     known = pc.is_valid(target)
     if spec.task == "regression":
-        _check_numbers(target.type, spec)
         known = pc.and_(known, pc.fill_null(pc.is_finite(target.cast(pa.float64())), False))
     labelled = table.filter(known)
-    if spec.task != "regression":
-        _check_classes(labelled.column(spec.columns.target), spec)
-    order = [(spec.columns.time, "ascending"), (spec.columns.id, "ascending")]
-    return Rows(spec, labelled.sort_by(order), table.num_rows - labelled.num_rows)
+    return Rows(spec, in_order(labelled, spec), table.num_rows - labelled.num_rows)
+
+
+def in_order(table: pa.Table, spec: Spec) -> pa.Table:
+    """A table's rows by time, then id."""
+    return table.sort_by([(spec.columns.time, "ascending"), (spec.columns.id, "ascending")])
 
 
 def split_by_time(times: Array, share: float) -> int:
@@ -179,10 +195,13 @@ def _check_numbers(kind: pa.DataType, spec: Spec) -> None:
         )
 
 
+def holds_classes(kind: pa.DataType) -> bool:
+    """Whether a column of this type may hold class labels."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind))
+
+
 def _check_classes(labels: pa.ChunkedArray, spec: Spec) -> None:
-    kind = labels.type
-    plain = pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind)
-    if not plain and len(labels):
+    if not holds_classes(labels.type) and len(labels):
         raise DataError(
             f"target {spec.columns.target!r} holds values such as {labels[0].as_py()!r}, and a "
             "class is a whole number, a text or a boolean; mend the column, or use task regression"

@@ -6,10 +6,11 @@ import pytest
 
 from components.model.bootstrap import interval
 from components.model.calibration import calibrate
-from components.model.estimate import estimate, estimate_finding, read_window
+from components.model.estimate import estimate, estimate_finding
 from components.model.metrics import METRICS
 from components.model.rows import read_labelled
 from components.model.score import Predictions
+from components.model.window_rows import read_window
 from tests.bench.verdicts.concept_worlds import Shop, record_of
 from tests.model.conftest import changed, make_trained, retrained
 from tests.model.test_performance import model_of, write_log
@@ -80,7 +81,7 @@ def test_a_regressors_residuals_follow_its_answers(trained, name):
 
 def say(trained, model="own", log=None, measured=None, data="2024-03", **changes):
     spec = changed(trained.spec, **changes)
-    rows = read_window(trained.window(data) if isinstance(data, str) else data, spec)
+    rows, _, _ = read_window(trained.window(data) if isinstance(data, str) else data, spec)
     asked = model_of(trained) if model == "own" else model
     return estimate_finding(spec, rows, log, trained.record, "v1", asked, measured)
 
@@ -195,7 +196,7 @@ def test_a_large_window_is_sampled_in_its_order(trained, monkeypatch):
 
 def test_a_window_that_nobody_labelled(tmp_path):
     trained = make_trained(tmp_path / "world")
-    rows = read_window(trained.window("2024-04"), trained.spec)
+    rows, _, _ = read_window(trained.window("2024-04"), trained.spec)
     place = rows.table.column_names.index("returned")
     empty = rows.table.set_column(place, "returned", pa.nulls(len(rows)))
 
