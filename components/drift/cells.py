@@ -12,6 +12,10 @@ from components.drift.distances import Counts
 
 # A chi-square test holds its level when no cell is expected to have fewer rows (Cochran, 1954).
 LEAST_EXPECTED = 5.0
+# How many times more, less one, where the samples' sizes are very unequal; and where a small
+# reference chose the cells itself.
+_UNEQUAL, _CHOSEN = 2.0, 9.0
+_FEWEST_CELLS = 5
 # Where the reference is cut: tenths, and finer towards both ends, where tails and spreads differ.
 _TAIL = (0.0001, 0.001, 0.01, 0.025, 0.05)
 _SHARES = np.array([*_TAIL, *(i / 10 for i in range(1, 10)), *(1 - s for s in reversed(_TAIL))])
@@ -52,7 +56,10 @@ def numeric_cells(reference: NumericProfile, current: NumericProfile, missing: b
     """
     ends = cuts(reference, np.array(reference.counts, dtype=np.float64))
     coarse = [_coarse(profile, ends) for profile in (reference, current)]
-    groups = _adjacent(_expected(coarse[0], coarse[1]))
+    sizes = float(coarse[0].sum()), float(coarse[1].sum())
+    # The reference's own rows chose these cells: if they are few, that is chance as well.
+    least = _least(*sizes, _CHOSEN if sizes[0] < sizes[1] else _UNEQUAL)
+    groups = _adjacent(_expected(coarse[0], coarse[1]), least)
     pooled = [np.bincount(groups, weights=c).astype(np.float64) for c in coarse]
     cells = Cells(pooled[0], pooled[1], ordered=len(pooled[0]))
     if not missing:
@@ -74,15 +81,16 @@ def category_cells(reference: CategoryProfile, current: CategoryProfile, missing
         pairs = [[*c, float(p.empty)] for c, p in zip(pairs, (reference, current), strict=True)]
     pairs = [[*c, float(p.unknown)] for c, p in zip(pairs, (reference, current), strict=True)]
     cells = Cells(np.array(pairs[0]), np.array(pairs[1]))
-    pooled = pool(cells, [len(pairs[0]) - 1])
+    least = _least(*cells.sizes, _UNEQUAL)
+    pooled = pool(cells, [len(pairs[0]) - 1], least)
     both = cells.reference + cells.current
-    own = _expected(cells.reference, cells.current)[:-1] >= LEAST_EXPECTED
+    own = _expected(cells.reference, cells.current)[:-1] >= least
     lumped = 1 - float(both[:-1][own].sum() / max(both.sum(), 1.0))
     pooled = replace(pooled, lumped=lumped)
     return _with_empty(pooled, reference, current) if missing else pooled
 
 
-def pool(cells: Cells, rare: list[int]) -> Cells:
+def pool(cells: Cells, rare: list[int], least: float = LEAST_EXPECTED) -> Cells:
     """Put all cells that are expected to be nearly empty into one, the last.
 
     The order of the others stays, and so does how many of them are `ordered`.
@@ -90,13 +98,14 @@ def pool(cells: Cells, rare: list[int]) -> Cells:
     Args:
         cells: the cells.
         rare: cells that belong there whatever they hold.
+        least: the rows expected from which on a cell is not nearly empty.
     """
     expected = _expected(cells.reference, cells.current)
-    small = expected < LEAST_EXPECTED
+    small = expected < least
     small[rare] = True
     large = np.flatnonzero(~small)
     together = float(expected[small].sum())
-    if large.size and 0 < together < LEAST_EXPECTED:  # still nearly empty: the next one as well
+    if large.size and 0 < together < least:  # still nearly empty: the next one as well
         smallest = large[np.argmin(expected[large])]
         small[smallest] = True
         large = large[large != smallest]
@@ -164,15 +173,26 @@ def _coarse(profile: NumericProfile, ends: NDArray[np.int64]) -> Counts:
     return np.concatenate([[profile.negative_infinite], between, [profile.positive_infinite]])
 
 
-def _adjacent(expected: Counts) -> NDArray[np.int64]:
+def _least(n: float, m: float, more: float) -> float:
+    """The rows that a cell must be expected to have in the smaller sample.
+
+    The chi-square distribution's tail is too short for a small sample beside a large one: at a
+    level of one in 10,000 there were up to six times as many alarms.
+    """
+    smaller, larger = min(n, m), max(n, m, 1.0)
+    wanted = LEAST_EXPECTED * (1 + more * (1 - smaller / larger) ** 2)
+    return min(wanted, max(LEAST_EXPECTED, smaller / _FEWEST_CELLS))
+
+
+def _adjacent(expected: Counts, least: float) -> NDArray[np.int64]:
     """Number the cells so that neighbours share a number until they are full enough, (k,)."""
     groups = np.zeros(expected.size, dtype=np.int64)
     group, filled = 0, 0.0
     for index, rows in enumerate(expected.tolist()):
         groups[index] = group
         filled += rows
-        if filled >= LEAST_EXPECTED:
+        if filled >= least:
             group, filled = group + 1, 0.0
-    if 0 < filled < LEAST_EXPECTED or filled == 0:
+    if 0 < filled < least or filled == 0:
         groups[groups == group] = max(group - 1, 0)
     return groups

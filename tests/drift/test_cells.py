@@ -32,8 +32,8 @@ def test_pooling_keeps_every_row_and_leaves_no_cell_nearly_empty(pairs, data):
 def test_tenths_of_the_reference_finer_tails_and_a_cell_for_missing_values():
     draw = np.random.default_rng(0)
     x = draw.normal(size=10_000)
-    cells = _cells(np.where(draw.random(10_000) < 0.1, np.nan, x), draw.normal(size=5_000))
-    assert cells.sizes == (10_000, 5_000)
+    cells = _cells(np.where(draw.random(10_000) < 0.1, np.nan, x), draw.normal(size=10_000))
+    assert cells.sizes == (10_000, 10_000)
     # Eight inner tenths; below and above them 0.1, 1, 2.5 and 5 %.
     assert cells.ordered == 18
     assert cells.reference[5:13] == pytest.approx(900, rel=0.1)
@@ -50,6 +50,21 @@ def test_the_tails_are_cut_as_fine_as_the_rows_allow(rows, ordered):
     assert abs(cells.ordered - ordered) <= 1
     assert len(cells.reference) == cells.ordered
     assert cells.empty is None
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "least"), [(1000, 1000, 5), (1000, 100_000, 49), (100_000, 1000, 14), (50, 5000, 9)]
+)
+def test_cells_hold_more_rows_where_one_sample_is_far_smaller(n, m, least):
+    draw = np.random.default_rng(5)
+    cells = _cells(draw.normal(size=n), draw.normal(size=m))
+    expected = (cells.reference + cells.current) * min(n, m) / (n + m)
+    assert expected.min() >= least
+    assert len(expected) >= 4
+    names = np.array([f"k{i:02}" for i in range(60)])
+    cells = _cells(draw.choice(names, n), draw.choice(names, m))
+    expected = (cells.reference + cells.current) * min(n, m) / (n + m)
+    assert expected.min() >= min(least, 14)
 
 
 def test_too_few_missing_values_are_not_tested_alone():
