@@ -37,6 +37,7 @@ def read_profile(
     """
     empty = {name for name, rows in read_nulls(path).items() if rows == report.rows}
     empty.update(report.missing_columns)
+    empty.update(set(columns_of(spec)) - set(pq.read_schema(path).names))
     wanted = [name for name in spec.columns.features if name not in empty]
     cells = _same_roles(reference, spec) if reference else None
     found = profile_file(
