@@ -73,7 +73,12 @@ class Profile(Document):
                 f"the profile has format {found}, and this driftline reads formats up to {FORMAT}; "
                 "use the version of driftline that wrote it, or a later one"
             )
-        return _from_first(document) if found == 1 else document
+        if found != 1:
+            return document
+        try:
+            return _from_first(document)
+        except (KeyError, TypeError) as error:
+            raise ValueError("the profile is none of format 1") from error
 
 
 def _from_first(document: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from components.spec.model import Spec
 
 MANIFEST = "manifest.json"
+
+_Kind = TypeVar("_Kind", bound=Document)
 
 
 class Manifest(Document):
@@ -155,14 +157,14 @@ class Release:
         """The schema of its training window."""
         from components.schema.schema import Schema
 
-        return Schema.model_validate_json(self._text("schema.json"))
+        return self._document(Schema, "schema.json")
 
     @property
     def profile(self) -> Profile:
         """The profile of its training window: the reference of the drift checks."""
         from components.drift.profile import Profile
 
-        return Profile.model_validate_json(self._text("profile.json"))
+        return self._document(Profile, "profile.json")
 
     @property
     def variation(self) -> Variation | None:
@@ -171,14 +173,14 @@ class Release:
 
         if "variation.json" not in self.manifest.files:
             return None
-        return Variation.model_validate_json(self._text("variation.json"))
+        return self._document(Variation, "variation.json")
 
     @property
     def training(self) -> TrainingRecord:
         """What was measured when it was trained."""
         from components.model.records import TrainingRecord
 
-        return TrainingRecord.model_validate_json(self._text("training.json"))
+        return self._document(TrainingRecord, "training.json")
 
     def model(self, allowed_prefixes: Sequence[str] = ("sklearn.",)) -> FittedModel:
         """The fitted model, read through the allowlist.
@@ -191,6 +193,15 @@ class Release:
 
         sha256 = self.manifest.files["model.skops"]
         return load_model(self.folder / "model.skops", sha256, allowed_prefixes)
+
+    def _document(self, kind: type[_Kind], name: str) -> _Kind:
+        try:
+            return kind.model_validate_json(self._text(name))
+        except ValidationError:
+            raise ReleaseError(
+                f"release {self.version} of {self.manifest.model}: {name} is not of a form that "
+                "this version of driftline reads; use the version that wrote it, or train again"
+            ) from None
 
     def _text(self, name: str) -> str:
         if name not in self.manifest.files:

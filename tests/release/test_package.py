@@ -65,3 +65,19 @@ def test_the_version_follows_from_the_content(folder):
 
     (folder / "card.md").write_text("# another card")
     assert content_version(folder, "2013-04-01") != before
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "content"),
+    [
+        ("profile.json", "profile", '{"format": 1, "columns": {"x": {"kind": "numeric"}}}'),
+        ("schema.json", "schema", '{"format": 2, "of a later": "driftline"}'),
+        ("training.json", "training", "{}"),
+        ("variation.json", "variation", "[]"),
+    ],
+)
+def test_a_document_of_another_form_is_refused_in_one_sentence(tmp_path, name, part, content):
+    (tmp_path / name).write_text(content)
+    seal(tmp_path, "flights", "v1", {})
+    with pytest.raises(ReleaseError, match=f"v1 of flights: {name} is not of a form.*train again"):
+        getattr(load_release(tmp_path), part)
