@@ -86,7 +86,7 @@ def check_drift(
         # Not every row has a prediction or a label; that says nothing about either.
         evidence = judge(before, column, threshold, missing=name not in (PREDICTION, LABEL))
         statistics[name] = other_distances(before, column, evidence)
-        finding = column_finding(name, before, column, evidence, threshold, own)
+        finding = column_finding(name, before, column, evidence, threshold, own, asked.effect)
         findings.append(finding if name in judged else ignored(finding))
         findings += noted(name, before, column)
     if together is not None:

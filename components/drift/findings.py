@@ -29,6 +29,7 @@ def column_finding(
     evidence: Evidence,
     threshold: Threshold,
     learned: Learned | None = None,
+    floor: float = 0.0,
 ) -> Finding:
     """What the rule found for one column.
 
@@ -42,14 +43,19 @@ def column_finding(
         evidence: what the rule found.
         threshold: what it was held against.
         learned: where that comes from, if it is not the spec's.
+        floor: the spec's own effect; smaller changes need no explanation.
     """
     answer, ending = evidence.answer, ""
     if learned is not None:
         ending = f"; the threshold is learned from {learned.source()}"
-        if answer != "underpowered" and learned.largest < (evidence.psi or 0.0) < learned.effect:
+        psi = evidence.psi or 0.0
+        if answer == "no drift" and psi >= floor:
             evidence = replace(evidence, answer="drift")  # for what changed
-            answer = "underpowered"
-            ending = f"; {learned.source()} showed less, but are too few to call it drift"
+            if psi > learned.largest:
+                answer = "underpowered"
+                ending = f"; {learned.source()} showed less, but are too few to call it drift"
+            else:
+                ending = f"; of {learned.source()}, one differs by {learned.largest:.2f}"
     new = current.others if isinstance(current, CategoryProfile) and current.complete else {}
     return Finding(
         column=name,

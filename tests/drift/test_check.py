@@ -288,7 +288,8 @@ def test_a_learned_threshold_is_used_and_said(rows, write, spec, spec_with, wind
     assert found.answer == "no drift"
     assert finding.threshold == pytest.approx(found.facts["learned"]["a"]["effect"], abs=1e-6)
     assert finding.threshold > finding.value > 0.1
-    assert finding.message.endswith("learned from 90 blocks of 1 day in the reference")
+    assert finding.message.startswith("a moved up: median")
+    assert "; of 90 blocks of 1 day in the reference, one differs by 1." in finding.message
     # The effect of the spec stays the floor, and is not said to be learned.
     assert _by_column(found)["b"].threshold == 0.1
     assert "learned" not in _by_column(found)["b"].message
@@ -342,6 +343,7 @@ def test_more_than_any_block_showed_is_no_clean_bill_where_blocks_are_few(rows):
     )
     usual = finding(0.9, 0.6)
     assert usual.answer == "no drift"
-    assert usual.message.endswith("is learned from 12 blocks of 7 days in the reference")
+    assert usual.message.startswith("a moved up: median 40 -> 47")
+    assert usual.message.endswith("; of 12 blocks of 7 days in the reference, one differs by 0.60")
     beyond = finding(0.3, 0.2)
     assert (beyond.severity, beyond.answer, beyond.threshold) == ("drift", "drift", 0.3)
