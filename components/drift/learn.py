@@ -120,11 +120,9 @@ def _filled(distinct: Floats, room: int) -> Floats:
             return distinct
         step = max(float(np.quantile(gaps, 0.25, method="lower")), float(gaps.sum()) / room)
         pieces = np.maximum(np.rint(gaps / step).astype(np.int64), 1)
-    parts = [
-        np.linspace(left, right, count, endpoint=False)
-        for left, right, count in zip(distinct[:-1], distinct[1:], pieces.tolist(), strict=True)
-    ]
-    return np.concatenate([*parts, distinct[-1:]])
+    places = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    filled = np.repeat(distinct[:-1], pieces) + places * np.repeat(gaps / pieces, pieces)
+    return np.append(filled, distinct[-1])
 
 
 def learn_categories(array: pa.Array) -> CategoryTally:

@@ -31,13 +31,13 @@ DAY = np.timedelta64(86_400_000_000, "us")
 
 def measure(scale: Scale) -> list[Section]:
     """False alarms, delays, river's detectors, clustered errors, the estimate, and the time."""
-    many, few = (100, 40) if scale.quick else (5_000, 2_000)
+    many, few = (100, 40) if scale.quick else (3_000, 1_000)
     with get_context("fork").Pool(scale.processes) as pool:
         alarms = partial(_alarms, pool.map)
         return [
             _delays(alarms, many, few),
-            _river(pool.map, 6 if scale.quick else 300),
-            _clusters(alarms, 20 if scale.quick else 1_000),
+            _river(pool.map, 6 if scale.quick else 200),
+            _clusters(alarms, 20 if scale.quick else 200),
             estimates(20 if scale.quick else 200),
             _speed(),
         ]

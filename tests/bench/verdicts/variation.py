@@ -32,7 +32,7 @@ from tests.bench.verdicts.table import Demand, Scale, Section
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-_SEED = 100_000
+_SEED = 300_000
 _START = datetime(2024, 1, 1, tzinfo=UTC)
 _ROWS = 1000
 _DEVIATION = np.pi / np.sqrt(3)  # of the standard logistic distribution
@@ -138,7 +138,7 @@ UNSEEN = [Case(ALL, 91, w) for w in (7, 28)]
 
 def measure(scale: Scale) -> list[Section]:
     """Draw references and the window after each, without and with a drift on top."""
-    batches, size = (10, 5) if scale.quick else (400, 50)
+    batches, size = (10, 5) if scale.quick else (150, 50)
     cases = CASES[1::4] + UNSEEN[:1] if scale.quick else CASES + UNSEEN
     starts = range(_SEED, _SEED + batches, size)
     tasks = [Task(case, range(i, i + size)) for case in cases for i in starts]
