@@ -17,7 +17,7 @@ TAIL_CELLS = 64
 # Up to so many different values have a cell each.
 VALUES = 1000
 # About so many cells more divide the wide ones.
-_DIVIDED = 250
+_DIVIDED = 1000
 # The reference's most frequent categories, counted by name.
 KNOWN = 1000
 # The part of a cell's width by which its end may be moved.
