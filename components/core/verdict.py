@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Severity = Literal["info", "warn", "drift", "blocked"]
 Status = Literal["ok", "warn", "drift", "blocked"]
@@ -69,6 +69,15 @@ class Verdict(Document):
     headline: str
     findings: list[Finding]
     facts: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_answer(cls, document: Any) -> Any:
+        """Verdicts that were written before checks had an answer: it follows from the status."""
+        if not isinstance(document, dict) or "answer" in document:
+            return document
+        alarmed = document.get("status") in ("drift", "blocked")
+        return {**document, "answer": "drift" if alarmed else "no drift"}
 
     @classmethod
     def of(
