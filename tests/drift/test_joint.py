@@ -9,6 +9,7 @@ from components.drift.check import check_drift, profile_window
 from components.drift.classifier import Table, mann_whitney, separate
 from components.drift.joint import JOINT, auc_of_effect, join, joint_finding, least_auc
 from components.drift.sample import read_sample
+from components.drift.values import as_strings
 
 LEVEL = 0.001
 
@@ -92,6 +93,16 @@ def test_bad_data_is_a_finding_and_no_error(ask, rows, kind):
     assert Finding.model_validate_json(found.model_dump_json()) == found
     everything = ask(dict.fromkeys(("a", "b", "c"), BAD[kind]) | {"id": ["r"] * 600})
     assert everything.answer in ("underpowered", "drift")
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.binary_view(), pa.list_(pa.string_view())])
+def test_views_of_texts_are_sampled_as_texts(write, kind):
+    nested = pa.types.is_list(kind)
+    made = write({"a": pa.array([["x"]] * 6001 if nested else ["x"] * 6001, kind)})
+    found = read_sample(made, ["a", "gone"])
+    assert list(found) == ["a"]
+    assert len(found["a"]) == 5000
+    assert as_strings(found["a"]).null_count == (5000 if nested else 0)
 
 
 def test_the_check_asks_where_the_spec_does(rows, write, window, reference, spec_with, spec):
