@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from components.data.hashing import hash_texts, mix
 from components.data.report import read_report
 from components.drift.profile import (
     LABEL,
@@ -17,9 +20,11 @@ from components.drift.profile import (
     profile_arrays,
     profile_file,
 )
+from components.drift.sample import take_rows
+from components.drift.values import as_strings
 from components.drift.variation import file_variation
 from components.model.files import PROFILE, SAMPLE, SCHEMA, VARIATION
-from components.model.rows import Rows
+from components.model.rows import Rows, in_order
 from components.model.score import Predictions
 from components.schema.reading import count_due
 from components.schema.schema import learn_schema
@@ -53,7 +58,7 @@ def write_reference(
     schema = learn_schema(report, profile, spec, count_due(data_path, spec, report))
     _write_text(folder / SCHEMA, schema.model_dump_json())
     _write_variation(spec, data_path, folder / VARIATION, profile, rows, shown)
-    _write_sample(spec, folder / SAMPLE, rows, answers)
+    _write_sample(spec, data_path, folder / SAMPLE, rows, answers)
 
 
 def shown_prediction(spec: Spec, answers: Predictions) -> pa.Array:
@@ -82,17 +87,39 @@ def _write_variation(
         _write_text(path, found.model_dump_json())
 
 
-def _write_sample(spec: Spec, path: Path, rows: Rows, answers: Predictions) -> None:
-    """Write some of the labelled rows, those of the holdout with what the model answered."""
+def _write_sample(
+    spec: Spec, data_path: Path, path: Path, rows: Rows, answers: Predictions
+) -> None:
+    """Write some rows of the window, those of the holdout with what the model answered.
+
+    A later window's sample is of all its rows, and so is this one: rows that never get a label
+    would otherwise drift. Which rows are drawn depends on their ids alone, not on their order.
+    """
+    columns = spec.columns
+    with pq.ParquetFile(data_path) as file:
+        chosen = _drawn(file, columns.id, spec.training.seed)
+        found = take_rows(file, [columns.id, columns.time, *columns.features], chosen)
+    table = in_order(pa.table(found), spec)
     shown = shown_prediction(spec, answers)
-    unanswered = pa.nulls(len(rows) - len(shown), shown.type)
-    table = rows.table.select(spec.columns.features).append_column(
-        PREDICTION, pa.chunked_array([unanswered, shown])
-    )
-    random = np.random.default_rng(spec.training.seed)
-    count = min(len(rows), _SAMPLE_ROWS)
-    chosen = np.sort(random.choice(len(rows), count, replace=False))
-    pq.write_table(table.take(chosen).replace_schema_metadata(None), path)
+    holdout = as_strings(rows.ids.slice(len(rows) - len(shown)))
+    places = pc.index_in(as_strings(table.column(columns.id)), value_set=holdout)
+    sample = table.select(columns.features).append_column(PREDICTION, shown.take(places))
+    pq.write_table(sample.replace_schema_metadata(None), path)
+
+
+def _drawn(file: pq.ParquetFile, name: str, seed: int) -> NDArray[np.int64]:
+    """The positions of the rows whose ids have the smallest hashes, ascending."""
+    salt = mix(np.array([seed], np.uint64) + np.uint64(1))
+    least, places, start = np.empty(0, np.uint64), np.empty(0, np.int64), 0
+    for batch in file.iter_batches(columns=[name]):
+        hashes = mix(hash_texts(as_strings(batch.column(name))) ^ salt)
+        least = np.concatenate([least, hashes])
+        places = np.concatenate([places, np.arange(start, start + len(hashes))])
+        start += len(hashes)
+        if len(least) > _SAMPLE_ROWS:
+            kept = np.argpartition(least, _SAMPLE_ROWS - 1)[:_SAMPLE_ROWS]
+            least, places = least[kept], places[kept]
+    return np.sort(places)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -143,6 +144,22 @@ def test_a_sample_is_a_sample(tmp_path, trained, monkeypatch):
     train_candidate(trained.spec, trained.data, tmp_path / "candidate")
 
     assert pq.read_metadata(tmp_path / "candidate" / SAMPLE).num_rows == 100
+
+
+def test_the_sample_is_of_all_rows_those_without_a_label_too(tmp_path, trained):
+    table = pq.read_table(trained.data)
+    never = np.array(table["price"].to_pylist()) > np.median(table["price"].to_pylist())
+    labels = pa.array(table["returned"].to_pylist(), mask=never & (np.arange(3000) % 3 > 0))
+    data = rewritten(trained.data, tmp_path / "w", returned=labels)
+    record = train_candidate(trained.spec, data, tmp_path / "candidate")
+
+    sample = pq.read_table(tmp_path / "candidate" / SAMPLE)
+    assert record.unlabelled_rows > 900
+    assert sample.column("price").to_pylist() == table.sort_by("placed")["price"].to_pylist()
+    answered = pc.is_valid(sample.column("prediction"))
+    assert pc.sum(answered).as_py() == record.holdout_rows
+    holdout = read_labelled(data, trained.spec).part(record.rows - record.holdout_rows)
+    assert sample.filter(answered)["price"].to_pylist() == holdout.table["price"].to_pylist()
 
 
 def test_multiclass(multiclass):
