@@ -17,6 +17,21 @@ from pydantic import BaseModel, ValidationError
 from components.core.errors import SpecError
 from components.spec.model import Spec
 
+# What pydantic's errors ask for, in the words of a spec.
+_WANTED = {
+    "model_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
+    "list_type": "a list, such as [a, b]",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "string_type": "a text; put it in quotes",
+}
+
 
 def load_spec(path: str | Path) -> Spec:
     """Read a spec from a YAML file.
@@ -51,6 +66,9 @@ def parse_spec(text: str, name: str = "spec") -> Spec:
         where = f"{name}:{mark.line + 1}" if mark else name
         problem = getattr(error, "problem", None) or str(error)
         raise SpecError(f"{where}: this is not YAML: {problem}") from None
+    if twice := _twice(root):
+        key, first, second = twice
+        raise SpecError(f"{name}:{second}: key {key!r} is there already, in line {first}; keep one")
     if not isinstance(content, dict):
         raise SpecError(f"{name}: a spec is a mapping of keys to values, such as 'model: flights'")
     try:
@@ -75,6 +93,23 @@ def _read(text: str) -> Any:
         return yaml.safe_load(text)
 
 
+def _twice(node: yaml.Node | None) -> tuple[str, int, int] | None:
+    """A key that one mapping has twice, of which YAML would silently take the last; and lines."""
+    if isinstance(node, yaml.SequenceNode):
+        return next((found for item in node.value if (found := _twice(item))), None)
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if key.value in lines:
+            return key.value, lines[key.value], line
+        lines[key.value] = line
+        if found := _twice(value):
+            return found
+    return None
+
+
 def _explain(error: Any, root: yaml.Node | None, name: str) -> str:
     path = [part for part in error["loc"] if not _is_tag(part, root, error["loc"])]
     where = ".".join(str(part) for part in path)
@@ -88,6 +123,8 @@ def _explain(error: Any, root: yaml.Node | None, name: str) -> str:
         return f"{line}: {where}: {_choice(error)}"
     if error["type"] == "string_pattern_mismatch":
         message = "use lower-case letters, digits and '-', and begin with a letter"
+    elif error["type"] in _WANTED:
+        message = f"{error['input']!r} is not {_WANTED[error['type']]}"
     return f"{line}: {where}: {message}" if where else f"{line}: {message}"
 
 

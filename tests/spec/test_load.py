@@ -117,3 +117,27 @@ def test_a_spec_in_another_encoding_is_refused(tmp_path):
 
     with pytest.raises(SpecError, match="cannot be read"):
         load_spec(tmp_path / "spec.yaml")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("checks:", "checks: None is not a mapping of keys to values"),
+        ("checks: [drift]", "checks: ['drift'] is not a mapping"),
+        ("checks: {drift: joint}", "checks.drift: 'joint' is not a mapping"),
+        ("checks: {drift: {joint: maybe}}", "checks.drift.joint: 'maybe' is not true or false"),
+        ("checks: {schema: {outside: 5 %}}", "checks.schema.outside: '5 %' is not a number"),
+        ("slices: origin", "slices: 'origin' is not a list"),
+        ("gate: {min_rows: 1.5}", "gate.min_rows: 1.5 is not a whole number"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_said_in_a_users_words(given, expected):
+    assert expected in refusal(f"{GOOD.rstrip()}\n{given}\n")
+
+
+def test_a_key_that_is_there_twice_is_refused():
+    text = f"{GOOD.rstrip()}\nmodel: again\n"
+    count = len(text.splitlines())
+    assert f":{count}: key 'model' is there already, in line" in refusal(text)
+    nested = f"{GOOD.rstrip()}\ngate:\n  margin: 0\n  margin: 1\n"
+    assert "key 'margin' is there already" in refusal(nested)
