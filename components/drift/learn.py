@@ -16,6 +16,8 @@ CELLS = 2000
 TAIL_CELLS = 64
 # Up to so many different values have a cell each.
 VALUES = 1000
+# Up to here every whole number is a double of its own.
+_WHOLE = 2.0**53
 # About so many cells more divide the wide ones.
 _DIVIDED = 1000
 # The reference's most frequent categories, counted by name.
@@ -60,10 +62,11 @@ def learn_numeric(array: pa.Array) -> NumericTally:
 def _values(distinct: Floats, whole: bool) -> tuple[Floats, Floats]:
     """Edges that give every value a cell of its own, and those that may not be rounded.
 
-    So do whole numbers between them, if these are not too many.
+    So do whole numbers between them, if these are not too many, nor so large that doubles skip some.
     """
-    if whole and distinct[-1] < distinct[0] + VALUES:
-        distinct = np.arange(distinct[0], distinct[-1] + 1)
+    low, high = float(distinct[0]), float(distinct[-1])
+    if whole and high < low + VALUES and max(-low, high) + VALUES <= _WHOLE:
+        distinct = np.arange(low, high + 1)
     own = np.concatenate([distinct, _before(distinct)])
     return np.concatenate([own, _filled(distinct, max(VALUES - distinct.size, _DIVIDED))]), own
 

@@ -22,13 +22,18 @@ from components.drift.profile import (
 from components.drift.tally import OTHERS
 
 odd = [0.0, -0.0, math.nan, math.inf, -math.inf, 2.0**53, 5e-324, -1.7e308]
+large = st.integers(10**16, 10**16 + 60)  # doubles hold every other one of these
 number = st.one_of(
-    st.none(), st.floats(width=64), st.integers(-3, 3).map(float), st.sampled_from(odd)
+    st.none(),
+    st.floats(width=64),
+    st.integers(-3, 3).map(float),
+    large.map(float),
+    st.sampled_from(odd),
 )
 text = st.one_of(st.none(), st.sampled_from("abc"), st.text(max_size=3))
 table = st.lists(st.tuples(number, text), max_size=40)
 whole = st.one_of(
-    st.none(), st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1), st.just(2**53 + 1)
+    st.none(), st.integers(-3, 3), large, st.integers(-(2**63), 2**63 - 1), st.just(2**53 + 1)
 )
 
 
@@ -145,6 +150,25 @@ def test_a_discrete_column_has_a_cell_for_each_value():
     assert column.quantile(0.5) == 1.0
     assert column.quantile(0.75) == 5.0
     assert column.quantile(1.0) == 9.0
+
+
+@settings(deadline=None)
+@given(st.lists(number.filter(lambda n: n is not None and math.isfinite(n)), min_size=1))
+def test_every_value_of_a_discrete_column_has_its_count(values):
+    column = profile_arrays({"n": pa.array(values)}).columns["n"]
+    assert column.discrete
+    for value in values:
+        assert column.counts[column.edges.index(value)] == values.count(value)
+
+
+@pytest.mark.parametrize("base", [10**16, -(10**16), 2**53 - 50, 2**53 - 1100, 2**62])
+def test_whole_numbers_that_doubles_do_not_all_hold_have_their_cells(base):
+    step = max(2, int(np.spacing(float(abs(base)))))
+    values = base + np.random.default_rng(12).integers(0, 50, 3000) * step
+    column = profile_arrays({"n": pa.array(values)}).columns["n"]
+    assert column.discrete
+    doubles, times = np.unique(values.astype(float), return_counts=True)
+    assert [column.counts[column.edges.index(value)] for value in doubles] == times.tolist()
 
 
 def test_new_values_in_a_gap_of_the_reference_are_located():
