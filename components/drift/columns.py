@@ -55,7 +55,8 @@ class NumericProfile(ColumnCounts):
     deviation (divisor n) of the reference's values; `discrete` says that each of these has a cell
     of its own, and `whole` that each was a whole number: then `fractional` counts the values that
     are not. `excess` is how far the finite values lie below and above the span, all together, in
-    units of `EXCESS_UNIT` times the spread.
+    units of `EXCESS_UNIT` times the spread; a value that lies farther than 2**40 units (16.8 million
+    standard deviations) counts as lying that far.
     """
 
     kind: Literal["numeric"] = "numeric"

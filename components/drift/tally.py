@@ -17,8 +17,10 @@ from components.drift.values import as_mask, as_numpy, present_numbers, read_tex
 
 # Categories counted by name beside the reference's.
 OTHERS = 100
-# Distances from the span are taken for no larger, so that a batch's sum fits into 64 bits.
+# Distances from the span are taken for no larger, in units, and so many of them are added up at a
+# time: their sum fits into 64 bits.
 _FARTHEST = 2.0**40
+_SLICE = 1 << 17
 
 
 class Tally:
@@ -169,9 +171,16 @@ class NumericTally(Tally):
 
 
 def _whole_sum(distances: NDArray[np.float64]) -> int:
-    """The positive ones of some distances in whole units, added up without an error."""
-    units = np.rint(distances[distances > 0] / EXCESS_UNIT)
-    return int(np.minimum(units, _FARTHEST).astype(np.int64).sum())
+    """The positive ones of some distances in whole units, added up without an error.
+
+    Each is taken for no larger than 2**40 units: 2**24 (16.8 million) standard deviations.
+    """
+    total = 0
+    for start in range(0, distances.size, _SLICE):
+        some = distances[start : start + _SLICE]
+        units = np.rint(some[some > 0] / EXCESS_UNIT)
+        total += int(np.minimum(units, _FARTHEST).astype(np.int64).sum())
+    return total
 
 
 class CategoryTally(Tally):

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from components.drift.profile import profile_arrays
+from components.drift.profile import Profile, merge, profile_arrays
 from components.drift.transport import wasserstein
 
 BEFORE = np.random.default_rng(11).gamma(2.0, 3.0, 20_000)
@@ -33,6 +33,19 @@ def _distance(before, after):
 def test_the_distance_is_that_of_the_rows(after):
     exact = stats.wasserstein_distance(BEFORE, after) / BEFORE.std()
     assert _distance(BEFORE, after) == pytest.approx(exact, abs=1e-3)
+
+
+def test_the_distance_of_many_values_far_away_is_that_of_one():
+    """Whole columns in one array, which labels and predictions may be; sums are beyond 64 bits."""
+    rows = 2**23 + 10
+    reference = profile_arrays({"x": pa.array(BEFORE)})
+    far = pa.array(np.full(rows, 1e12))
+    whole = profile_arrays({"x": far}, reference)
+    assert whole.columns["x"].excess == (0, rows * 2**40)
+    parts = [profile_arrays({"x": part}, reference) for part in (far[:100], far[100:])]
+    assert merge(*parts) == whole
+    assert Profile.model_validate_json(whole.model_dump_json()) == whole
+    assert wasserstein(reference.columns["x"], whole.columns["x"]) == pytest.approx(2**24, abs=10)
 
 
 def test_infinite_values_are_left_out():
