@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from components.drift.causes import Cause, Mask, Pattern, beyond_chance, choose
-from components.drift.number_pairs import Explains, Floats, NumberPairs, modes, near
+from components.drift.number_pairs import Explains, Floats, NumberPairs, modes, near, nearer
 from components.drift.times_of_day import time_zones
 from components.drift.units import FACTORS, TEMPERATURES, unit_of
 
@@ -107,25 +107,35 @@ def _copies(
 def _defaults(pairs: NumberPairs) -> Iterator[Pattern]:
     """One value for many: a default, or a bound at which values are cut off."""
     for value, _ in modes(pairs.served, 3, 0.0):
-        pattern = pairs.pattern(
-            "default",
-            f"served is always {value:.6g}{_typical(value, pairs.population)}",
-            _is(value),
-        )
-        explained = pairs.trained[pattern.explained[pairs.rows]]
+        pattern = pairs.pattern("default", "", _is(value))
+        rows = pattern.explained[pairs.rows]
+        explained = pairs.trained[rows]
         for beyond, sign in ((explained > value, 1.0), (explained < value, -1.0)):
             different = int(np.count_nonzero(pairs.population != value)) or 1
             outside = int(np.count_nonzero(sign * pairs.population > sign * value))
             if beyond.all() and beyond_chance(len(beyond), len(beyond), outside / different):
                 text = f"served is cut off at {value:.6g}"
-                yield pairs.pattern("clipped", text, _cut_off(value, sign))
+                yield pairs.steady(pairs.pattern("clipped", text, _cut_off(value, sign)), least=1)
                 break
         else:
-            few = np.unique(explained)
-            if len(few) == 1 and len(explained) == len(pairs.served):
-                text = f"served is {value:.6g} where training has {few[0]:.6g}"
+            if text := _default_text(pairs, value, rows):
                 yield Pattern("default", text, pattern.explained, pattern.chance)
-            yield pattern
+
+
+def _default_text(pairs: NumberPairs, value: float, rows: Mask) -> str:
+    """What is said of the rows, (k,), served with one value; empty where it is no default.
+
+    A default replaces different values, and those that lie near to it no oftener than others:
+    where it does, as at the end of what a column may hold, a sum or a maximum led there.
+    """
+    few = np.unique(pairs.trained[rows])
+    if len(few) == 1:
+        # Where all that differ have one trained value there is no other to look at.
+        return f"served is {value:.6g} where training has {few[0]:.6g}" if rows.all() else ""
+    if not rows.all() and pairs.reaches(value) and nearer(pairs.trained, value, rows):
+        return ""
+    always = "always " if rows.all() and len(rows) == len(pairs.rows) else ""
+    return f"served is {always}{value:.6g}{_typical(value, pairs.population)}"
 
 
 def _typical(value: float, population: Floats) -> str:
@@ -185,10 +195,12 @@ def _roundings(pairs: NumberPairs) -> Iterator[Pattern]:
         if not pairs.looks(np.rint(pairs.served / step) * step, exact=True):
             continue
         for way, function in _WAYS:
-            yield pairs.pattern(
-                "rounding",
-                f"served is {way}{_to(step)}",
-                _of(_stepped(step, function)),
+            yield pairs.varied(
+                pairs.pattern(
+                    "rounding",
+                    f"served is {way}{_to(step)}",
+                    _of(_stepped(step, function)),
+                )
             )
     for kind in (np.float32, np.float16):
         yield pairs.pattern(
@@ -198,17 +210,10 @@ def _roundings(pairs: NumberPairs) -> Iterator[Pattern]:
         )
     for digits in range(1, 8):
         for way, function in (_WAYS[0], _WAYS[2]):
-            yield pairs.pattern(
-                "rounding",
-                f"served is {way} to {digits} significant digit{'s' if digits > 1 else ''}",
-                _of(_significant(digits, function)),
-            )
+            text = f"served is {way} to {digits} significant digit{'s' if digits > 1 else ''}"
+            yield pairs.varied(pairs.pattern("rounding", text, _of(_significant(digits, function))))
     for bits in (8, 16, 32):
-        yield pairs.pattern(
-            "overflow",
-            f"served overflows {bits} bits",
-            _wrapped(bits),
-        )
+        yield pairs.pattern("overflow", f"served overflows {bits} bits", _wrapped(bits))
 
 
 def _to(step: float) -> str:
@@ -267,11 +272,7 @@ def _wrapped(bits: int) -> Explains:
 
 def _functions(pairs: NumberPairs) -> Iterator[Pattern]:
     for name, function in _FUNCTIONS:
-        yield pairs.pattern(
-            "transform",
-            f"served is {name}",
-            _of(function),
-        )
+        yield pairs.steady(pairs.pattern("transform", f"served is {name}", _of(function)))
 
 
 def _lines(pairs: NumberPairs) -> Iterator[Pattern]:

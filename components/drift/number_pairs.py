@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.drift.causes import Mask, Pattern, chance_of
+from components.drift.causes import Mask, Pattern, beyond_chance, chance_of
 
 Floats = NDArray[np.float64]
 Explains = Callable[[Floats, Floats], Mask]
@@ -19,6 +20,12 @@ _TRIES = 16
 # A parameter is estimated from the rows: fewer different trained values do not pin it down.
 _LEAST_VALUES = 3
 _LEAST_ROWS = 5
+# A function is claimed of so many different trained values at least, and at each it explains
+# nearly all that differs: counts read too early are sometimes half of what they become.
+_FUNCTION_VALUES = 4
+_FUNCTION_SHARE = 0.95
+# In standard errors: how much nearer than others values must lie to be called so.
+_NEARER = 3.0
 # A part of the rows that a pattern explains at least, to be worth a closer look.
 _LOOK = 0.04
 # How much oftener than any other one the most frequent difference occurs, where it is a shift.
@@ -51,6 +58,23 @@ def modes(values: Floats, most: int, precision: float) -> list[tuple[float, int]
     counts = np.diff(np.append(starts, len(ordered)))
     best = np.argsort(-counts, kind="stable")[:most]
     return [(float(ordered[starts[i] + counts[i] // 2]), int(counts[i])) for i in best.tolist()]
+
+
+def nearer(values: Floats, point: float, some: Mask) -> bool:
+    """Whether some of the values, (k,), lie nearer to a point than the others.
+
+    The rank sum test of Mann and Whitney (1947), by the normal distribution.
+
+    >>> values = np.arange(100.0)
+    >>> nearer(values, 0.0, values < 30), nearer(values, 0.0, values % 3 == 0)
+    (True, False)
+    """
+    _, group, counts = np.unique(np.abs(values - point), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[group]
+    n = int(np.count_nonzero(some))
+    m = len(values) - n
+    expected, error = n * (n + m + 1) / 2, np.sqrt(n * m * (n + m + 1) / 12)
+    return bool(expected - ranks[some].sum() > _NEARER * error)
 
 
 class NumberPairs:
@@ -93,6 +117,50 @@ class NumberPairs:
             if noise:
                 chance = max(chance, chance_of(explains(*self._noise)))
         return Pattern(kind, text, explained, chance)
+
+    def steady(self, pattern: Pattern, least: int = _FUNCTION_VALUES) -> Pattern:
+        """The pattern, or nothing if the trained values alone do not decide where it holds.
+
+        Args:
+            pattern: a function of trained.
+            least: of fewer different trained values there is no pattern.
+        """
+        found = pattern.explained[self.rows]
+        every, hits = self._of_value(np.ones_like(found)), self._of_value(found)
+        sure = (hits > 0) & (hits >= _FUNCTION_SHARE * every)
+        enough = np.count_nonzero(sure) >= least
+        if enough and hits[sure].sum() >= _FUNCTION_SHARE * hits.sum():
+            return pattern
+        return Pattern(pattern.kind, pattern.text, np.zeros_like(pattern.explained))
+
+    def varied(self, pattern: Pattern) -> Pattern:
+        """The pattern, or nothing if it holds for few trained values, or mostly of one served.
+
+        What is always zero is a multiple of everything.
+        """
+        found = pattern.explained[self.rows]
+        usual = max((count for _, count in modes(self.served[found], 1, 0.0)), default=0)
+        rest = int(np.count_nonzero(found)) - usual
+        values = np.count_nonzero(self._of_value(found))
+        if values >= _FUNCTION_VALUES and beyond_chance(rest, len(found), pattern.chance):
+            return pattern
+        return Pattern(pattern.kind, pattern.text, np.zeros_like(pattern.explained))
+
+    def reaches(self, value: float) -> bool:
+        """Whether a value is among those of training, or not far beyond them."""
+        low, high = float(self.population.min()), float(self.population.max())
+        room = float(np.std(self.population))
+        return low - room <= value <= high + room
+
+    def _of_value(self, found: Mask) -> NDArray[np.int64]:
+        """How many of the pairs, (k,), are found, for each different trained value."""
+        group, size = self._groups
+        return np.bincount(group, found, size).astype(np.int64)
+
+    @cached_property
+    def _groups(self) -> tuple[NDArray[np.intp], int]:
+        values, group = np.unique(self.trained, return_inverse=True)
+        return group, len(values)
 
     def copy(self, kind: str, text: str, source: Floats) -> Pattern | None:
         """The pattern that served is what stands in other values, (n,), for the same rows."""

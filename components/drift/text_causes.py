@@ -77,8 +77,8 @@ def _gaps(pairs: TextPairs) -> Iterator[Pattern]:
 def _defaults(pairs: TextPairs) -> Iterator[Pattern]:
     """One text for many."""
     for value in pairs.frequent(3):
-        text = f"served is always {_quoted(value)}"
-        yield pairs.pattern("default", text, _is(value))
+        always = "always " if all(a == value for a in pairs.served) else ""
+        yield pairs.pattern("default", f"served is {always}{_quoted(value)}", _is(value))
 
 
 def _is(value: str) -> Same:

@@ -139,7 +139,7 @@ def test_several_causes_are_named_with_their_shares_the_largest_first():
     assert [cause.rows for cause in causes] == [250, 150, 60]
     text = describe(causes, 500)
     assert text.startswith("in 250 of 500: served is 60 times trained: seconds or minutes for")
-    assert text.endswith("in 150 of 500: served is always 0; in 60 of 500: served is trained plus "
+    assert text.endswith("in 150 of 500: served is 0; in 60 of 500: served is trained plus "
                          "3.5")  # fmt: skip
 
 
@@ -162,6 +162,56 @@ def test_one_trained_value_cannot_tell_a_factor_from_a_shift():
     values = DRAW.normal(1, 3, 500)
     assert _texts(number_causes(twos, ones, values)) == ["served is 2 where training has 1"]
     assert number_causes(twos, ones) == []  # of a constant column nothing can be said
+
+
+@pytest.mark.parametrize("rate", [1.0, 3.0, 8.0])
+def test_counts_that_were_read_too_early_have_no_cause(rate):
+    draw = np.random.default_rng(8)
+    trained = draw.poisson(rate, 4000).astype(float)
+    served = draw.binomial(trained.astype(int), 0.5).astype(float)
+    differ = served != trained
+    assert number_causes(served[differ], trained[differ], trained) == []
+
+
+@pytest.mark.parametrize("wrong", [0.5, 1.0])
+def test_a_function_is_claimed_where_trained_decides(wrong):
+    draw = np.random.default_rng(8)
+    trained = draw.integers(1, 9, 400).astype(float)
+    served = np.where(draw.random(400) < wrong, np.log(trained), trained + 0.3)
+    found = _texts(number_causes(served, trained))
+    assert ("served is the natural logarithm of trained" in found) is (wrong == 1)
+    squares = np.square(draw.integers(0, 4, 400).astype(float))
+    few = squares > 1
+    assert number_causes(squares[few], np.sqrt(squares[few])) == []
+
+
+def test_what_an_older_count_left_of_amounts_is_no_rounding_and_no_default():
+    draw = np.random.default_rng(8)
+    amounts = np.round(draw.lognormal(2, 1, 5000), 2)
+    served = np.maximum(amounts - draw.poisson(1, 5000), 0)
+    differ = served != amounts
+    texts = _texts(number_causes(served[differ][:400], amounts[differ][:400], amounts))
+    assert set(texts) <= {"served is trained minus 1"}  # which is what many of them are
+
+
+@pytest.mark.parametrize("values", [np.arange(10.0), 2.0 ** np.arange(8)])
+def test_the_larger_of_two_values_is_no_default(values):
+    draw = np.random.default_rng(8)
+    trained, other = draw.choice(values, (2, 900))
+    served = np.maximum(trained, other)
+    differ = served != trained
+    assert number_causes(served[differ], trained[differ], trained) == []
+
+
+def test_a_default_for_some_is_not_said_to_be_served_always():
+    draw = np.random.default_rng(8)
+    trained = draw.integers(1, 30, 400).astype(float)
+    served = np.where(np.arange(400) % 3 == 0, 40.0, trained + draw.normal(0, 1, 400))
+    (cause,) = number_causes(served, trained)
+    assert (cause.text, cause.rows) == ("served is 40", 134)
+    texts = [CITIES[i % 7] for i in range(90)]
+    half = ["none" if i % 2 else f"{text[::-1]}{i}" for i, text in enumerate(texts)]
+    assert _texts(text_causes(half, texts)) == ["served is 'none'"]
 
 
 def test_every_known_factor_names_its_units():
