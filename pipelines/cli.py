@@ -27,8 +27,10 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # typer's own Context
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            print("driftline: interrupted; the same command carries on", file=sys.stderr)
+        except KeyboardInterrupt as stop:
+            print(
+                f"driftline: interrupted; {stop or 'the same command carries on'}", file=sys.stderr
+            )
             sys.exit(130)
         except DriftlineError as error:
             print(f"driftline: {error}", file=sys.stderr)
@@ -103,6 +105,8 @@ def run(
     try:
         with console.task(f"{pipeline} {request.window}") as update:
             result = run_here(request, lambda task, state: _begun(update, task, state))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the same command with --name {request.name} carries on") from None
     except DriftlineError as error:
         if as_json:
             console.say(json.dumps({"run": request.name, "error": str(error)}, indent=2))
