@@ -10,7 +10,7 @@ import numpy as np
 from components.core.verdict import Answer, Finding, Severity
 from components.core.window import Window
 from components.model.concept import Alarm, Detector, Stream
-from components.model.concept_state import ConceptMemory, ConceptState, PastAlarm
+from components.model.concept_state import ConceptMemory, ConceptState, PastAlarm, Problem
 from components.model.records import TrainingRecord
 from components.model.rows import after, moment
 from components.model.score import Array
@@ -60,22 +60,19 @@ def check_concept(
     detector = Detector(record.errors, spec.checks.performance.run_length)
     holdout = Window.parse(record.holdout_window)
     known: ConceptState | None = None
-    problems: list[str] = []
+    problems: list[Problem] = []
     if memory:
         known, problems = memory.before(champion, window, record.errors, holdout)
     stream, earlier = _continue(known)
     fresh = after(times, holdout.end)
-    if known and known.through is not None:
-        fresh &= times > np.datetime64(known.through, "us")
     new = int(fresh.sum())
     stream = detector.advance(stream, wrong[fresh], times[fresh].astype(np.int64))
-    through = int(times[fresh][-1].astype(np.int64)) if new else known and known.through
     state = ConceptState(
         champion=champion,
         window=str(window),
         continues=known.window if known else "",
+        continues_digest=known.digest if known else "",
         reference=record.errors,
-        through=through,
         stream=stream,
         earlier=earlier,
     )
@@ -190,13 +187,19 @@ def _untrained(spec: Spec) -> Finding:
     )
 
 
-def _lost(spec: Spec, problem: str, known: ConceptState | None) -> Finding:
+def _lost(spec: Spec, problem: Problem, known: ConceptState | None) -> Finding:
     instead = f"goes on from {known.window}" if known else "begins anew"
+    first, *others = problem.windows
+    then = ""
+    if others:
+        count = "the one" if len(others) == 1 else f"the {len(others):,}"
+        then = f", then that of {count} after it until {others[-1]}"
     return Finding(
         column=spec.columns.target,
         statistic="detector state",
         severity="warn",
-        message=f"{problem}: the detector {instead}; run the monitoring of that window again",
+        message=f"{problem.reason}: the detector {instead}; run the monitoring of {first} again"
+        f"{then}",
     )
 
 

@@ -279,6 +279,9 @@ def test_verdicts_stay_in_the_store(world, monitored):
         "skew.json",
         "performance.json",
     }
+    champion = LocalTarget(Store(world.store), "orders").require_champion()
+    states = [name for name in kept if "/concept" in name]
+    assert [name.rsplit("/", 1)[1] for name in states] == [f"concept--{champion.version}.json"]
 
 
 def test_decide_gives_its_reasons_and_decides_once(world, monitored):

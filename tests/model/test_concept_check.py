@@ -85,11 +85,39 @@ def test_a_window_that_is_run_again_starts_where_it_started(world):
 
 
 def test_rows_that_two_windows_share_count_once(world):
+    look(world, "2024-03-01..2024-03-06", 0.1)
     look(world, "2024-03-01..2024-03-11", 0.1)
     found = look(world, "2024-03-06..2024-03-16", 0.1)
 
-    assert found.facts["concept"]["new_labels"] == 5 * PER_DAY
+    assert found.state.continues == "2024-03-01..2024-03-06"
+    assert found.facts["concept"]["new_labels"] == 10 * PER_DAY
     assert found.state.stream.labels == 15 * PER_DAY
+
+
+def test_of_two_windows_that_end_together_the_longer_one_is_gone_on_from(world):
+    look(world, "2024-03-10..2024-03-11", 0.1)
+    look(world, "2024-03-01..2024-03-11", 0.1)
+
+    assert look(world, NAMES[1], 0.1).state.continues == NAMES[0]
+
+
+@pytest.mark.parametrize("days_late", [1, 2, 6])
+def test_labels_that_are_late_for_one_window_are_seen_by_those_that_overlap_it(world, days_late):
+    """The complaint comes days after, the silence at once: every window holds some early labels."""
+    spec, record, _, memory = world
+    wrong, times = errors_of("2024-03-01..2024-03-21", 0.3, seed=1)
+    arrived = times + np.where(wrong, days_late, 0) * np.timedelta64(1, "D")
+    for day in range(8, 21):
+        window = Window.parse(f"2024-03-{day - 7:02}..2024-03-{day:02}")
+        start, end = (np.datetime64(at.replace(tzinfo=None)) for at in (window.start, window.end))
+        known = (times >= start) & (times < end) & (arrived <= end)
+        found = check_concept(spec, record, window, "v1", wrong[known], times[known], memory)
+        seen = found.facts["concept"]
+
+        assert seen["new_labels"] == known.sum()
+        expected = "drift" if wrong[known].mean() > 0.2 else None
+        assert expected in (None, found.findings[0].answer)
+    assert seen["continues"] == "2024-03-06..2024-03-13"
 
 
 def test_a_window_of_the_same_end_is_none_to_go_on_from(world):
@@ -124,12 +152,80 @@ def test_a_new_champion_starts_fresh_and_an_old_one_goes_on(world):
     assert back.state.continues == NAMES[0]
 
 
+def test_another_champions_run_leaves_the_firsts_state_alone(world):
+    look(world, NAMES[0], 0.1)
+    look(world, NAMES[1], 0.3)
+    other = look(world, NAMES[1], 0.1, champion="v2")
+    back = look(world, NAMES[2], 0.1)
+
+    assert other.state.continues == ""
+    assert back.state.continues == NAMES[1]
+    assert back.facts["concept"]["earlier_alarms"] == [NAMES[1]]
+
+
+def test_what_went_on_from_a_window_that_is_run_again_is_gone_on_from_no_more(world):
+    for name in NAMES[:2]:
+        look(world, name, 0.1, part=slice(0, 0))
+    look(world, NAMES[0], 0.25)
+
+    stale = look(world, NAMES[2], 0.1)
+    renewed = look(world, NAMES[1], 0.1)
+    whole = look(world, NAMES[2], 0.1)
+
+    assert stale.state.continues == NAMES[0]
+    assert [f.statistic for f in stale.findings] == ["concept drift", "detector state"]
+    assert stale.findings[1].severity == "warn"
+    assert stale.findings[1].message == (
+        f"{NAMES[0]} was run again since {NAMES[1]} went on from it: the detector goes on from "
+        f"{NAMES[0]}; run the monitoring of {NAMES[1]} again"
+    )
+    assert renewed.facts["concept"]["earlier_alarms"] == [NAMES[0]]
+    assert whole.state.continues == NAMES[1]
+    assert len(whole.findings) == 1
+    assert whole.state.stream.labels == 6000
+
+
+def test_a_window_run_again_is_noticed_however_long_ago_it_was(world):
+    days = [f"2024-03-{day:02}..2024-03-{day + 1:02}" for day in range(1, 8)]
+    for name in days:
+        look(world, name, 0.1)
+    look(world, days[1], 0.1, part=slice(0, 100))
+
+    found = look(world, NAMES[1], 0.1)
+
+    assert found.state.continues == days[1]
+    assert found.state.stream.labels == 400 + 3000
+    assert (
+        f"run the monitoring of {days[2]} again, then that of the 4 after it until {days[6]}"
+        in found.findings[1].message
+    )
+
+
+def test_a_window_run_again_with_the_same_labels_changes_nothing(world):
+    before = [look(world, name, 0.1) for name in NAMES]
+
+    assert look(world, NAMES[0], 0.1) == before[0]
+    assert look(world, NAMES[2], 0.1) == before[2]
+    assert len(before[2].findings) == 1
+
+
+def test_a_state_that_was_deleted_breaks_no_chain(world, tmp_path):
+    look(world, NAMES[0], 0.1)
+    look(world, NAMES[1], 0.1)
+    (tmp_path / "store/orders/checks" / Window.parse(NAMES[0]).key / "concept--v1.json").unlink()
+
+    found = look(world, NAMES[2], 0.1)
+
+    assert found.state.continues == NAMES[1]
+    assert len(found.findings) == 1
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"version": 2}'])
 def test_a_state_that_cannot_be_read_is_said(world, content):
     _, _, store, _ = world
     look(world, NAMES[0], 0.1)
     look(world, NAMES[1], 0.1)
-    store.write(f"orders/checks/{Window.parse(NAMES[1]).key}/concept.json", content)
+    store.write(f"orders/checks/{Window.parse(NAMES[1]).key}/concept--v1.json", content)
 
     found = look(world, NAMES[2], 0.1)
 
@@ -152,7 +248,7 @@ def test_a_state_of_another_detector_is_not_gone_on_from(world):
 
 def test_folders_that_are_no_windows_are_passed_over(world):
     _, _, store, _ = world
-    store.write("orders/checks/notes/concept.json", b"mine")
+    store.write("orders/checks/notes/concept--v1.json", b"mine")
     store.write("orders/checks/2024-03-01_2024-03-05/drift.json", b"{}")
 
     found = look(world, NAMES[1], 0.1)
