@@ -22,7 +22,7 @@ from components.drift.findings import (
     other_distances,
     rank,
 )
-from components.drift.joint import joint_finding
+from components.drift.joint import Excused, joint_finding
 from components.drift.logged import read_answers
 from components.drift.profile import LABEL, PREDICTION, Profile, merge, profile_arrays, profile_file
 from components.drift.rule import Threshold, judge
@@ -75,6 +75,7 @@ def check_drift(
     if variation is not None and asked.learn:
         learned = learn_effects(variation, _names(spec, reference), window, level)
     findings: list[Finding] = []
+    excused: dict[Excused, list[str]] = {"varying": [], "slight": []}
     statistics: dict[str, dict[str, float]] = {}
     for name in _names(spec, reference):
         before, column = reference.columns.get(name), current.columns.get(name)
@@ -87,11 +88,14 @@ def check_drift(
         evidence = judge(before, column, threshold, missing=name not in (PREDICTION, LABEL))
         statistics[name] = other_distances(before, column, evidence)
         finding = column_finding(name, before, column, evidence, threshold, own, asked.effect)
+        if finding.severity != "drift" and finding.p_value is not None and finding.p_value < level:
+            kind: Excused = "varying" if (finding.value or 0.0) >= asked.effect else "slight"
+            excused[kind].append(name)
         findings.append(finding if name in judged else ignored(finding))
         findings += noted(name, before, column)
     if together is not None:
         drifted = [finding.column for finding in findings if finding.severity == "drift"]
-        findings.append(joint_finding(*together, spec, level, drifted, importances))
+        findings.append(joint_finding(*together, spec, level, drifted, importances, excused))
     ordered = sorted(findings, key=lambda finding: rank(finding, importances or {}))
     underpowered = [f.column for f in ordered if f.answer == "underpowered"]
     quiet = _quiet(len(judged), len(underpowered))
@@ -127,14 +131,13 @@ def profile_window(
         DataError: when a file is not there or is no Parquet.
     """
     profile = profile_file(data_path, spec.columns.numeric, spec.columns.categorical, reference)
-    outputs = {}
+    if LABEL in reference.columns:
+        profile = merge(profile, profile_labels(data_path, spec.columns.target, reference))
     if predictions_path is not None:
-        outputs[PREDICTION] = read_predictions(predictions_path, spec, release)
-    labels = _read(data_path, [spec.columns.target])
-    if spec.columns.target in labels.column_names:
-        outputs[LABEL] = labels.column(spec.columns.target).combine_chunks().drop_null()
-    known = {name: a for name, a in outputs.items() if name in reference.columns and len(a)}
-    return merge(profile, profile_arrays(known, reference))
+        predictions = read_predictions(predictions_path, spec, release)
+        if PREDICTION in reference.columns and len(predictions):
+            profile = merge(profile, profile_arrays({PREDICTION: predictions}, reference))
+    return profile
 
 
 def read_predictions(path: Path, spec: Spec, release: str | None = None) -> pa.Array:
@@ -149,16 +152,6 @@ def read_predictions(path: Path, spec: Spec, release: str | None = None) -> pa.A
     pairs = table.column("probability").combine_chunks()
     pairs = pairs.filter(pc.fill_null(pc.equal(pc.list_value_length(pairs), 2), False))
     return pc.list_element(pairs, 1)
-
-
-def _read(path: Path, names: list[str]) -> pa.Table:
-    try:
-        present = set(pq.read_schema(path).names)
-        return pq.read_table(path, columns=[name for name in names if name in present])
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(
-            f"{path} cannot be read as Parquet: {error}; write the window again"
-        ) from error
 
 
 def _names(spec: Spec, reference: Profile) -> list[str]:

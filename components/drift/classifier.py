@@ -22,6 +22,7 @@ FOLDS = 5
 # together: by so much more than if they did not (Nadeau and Bengio, 2003).
 OVERLAP = 1 + FOLDS / (FOLDS - 1)
 _PRODUCTS = 10
+_NAMED = 0.1
 
 Doubles = NDArray[np.float64]
 
@@ -119,7 +120,8 @@ def separate(table: Table, seed: int = 0) -> Separation:
 def columns_used(table: Table, found: Separation, seed: int = 0) -> list[str]:
     """The columns without which fewer pairs are ordered rightly, the most needed first.
 
-    Each column's values are shuffled among the test rows (Breiman, 2001).
+    Each column's values are shuffled among the test rows (Breiman, 2001). Columns that are needed
+    less than a tenth as much as the most needed one are not named.
     """
     draw = np.random.default_rng(seed)
     normal = _normal_scores(table)
@@ -132,7 +134,7 @@ def columns_used(table: Table, found: Separation, seed: int = 0) -> list[str]:
             mixed = _shuffled(column, values, scores, draw)
             needed[column] += whole - mann_whitney(_scores(fold, *mixed), current)[0]
     order = np.argsort(-needed, kind="stable")
-    return [table.names[i] for i in order.tolist() if needed[i] > 0]
+    return [table.names[i] for i in order.tolist() if needed[i] > max(_NAMED * needed.max(), 0)]
 
 
 def mann_whitney(scores: Doubles, current: NDArray[np.bool_]) -> tuple[float, float, float]:

@@ -1,7 +1,10 @@
 """The joint test: whether a classifier can tell the window's rows from the reference's.
 
 Columns may keep their distributions and still change together; no test of single columns sees
-that, but a classifier does that learns to tell the rows of both samples apart.
+that, but a classifier does that learns to tell the rows of both samples apart. What is excused in a
+column on its own is kept from it: movement below the effect, by the column's ranks on each side;
+movement that the reference shows as well, with the column, since what it has to do with others
+then varies in time, too.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,9 +29,12 @@ from components.drift.classifier import (
     columns_used,
     separate,
 )
+from components.drift.ranks import dependence, own_ranks
 from components.drift.sample import read_sample
 from components.drift.values import as_strings, read_numbers
 from components.spec.model import Spec
+
+Excused = Literal["slight", "varying"]
 
 JOINT = "(joint)"
 # Fewer rows a side than this teach a classifier nothing.
@@ -50,6 +57,7 @@ def joint_finding(
     level: float,
     drifted: Sequence[str],
     importances: Mapping[str, float] | None = None,
+    excused: Mapping[Excused, Sequence[str]] | None = None,
 ) -> Finding:
     """Hold the joint distribution of the features against the reference's, on samples.
 
@@ -60,19 +68,24 @@ def joint_finding(
         level: the chance of a false alarm.
         drifted: the columns that drifted on their own.
         importances: the features' weights for the champion.
+        excused: the columns that moved beyond chance without drift, `slight` ones by less than
+            the effect, `varying` ones by no more than the reference may by itself.
 
     Raises:
         DataError: when a file is not there or is no Parquet; never because of what it holds.
     """
     names = _names(spec, importances or {})
     sides = [read_sample(path, names) for path in (reference_path, current_path)]
-    table = join(spec, *sides)
-    smallest = least_auc(table, level)
+    whole = join(spec, *sides)
+    smallest = least_auc(whole, level)
     threshold = auc_of_effect(_FOUND * spec.checks.drift.effect)
-    rows = int(table.current.sum())
+    rows = int(whole.current.sum())
+    table = whole if smallest is None else without_excused(whole, excused or {})
     if smallest is None or not table.names:
-        few = f"{rows:,} rows against {len(table.current) - rows:,} in the reference's sample"
+        few = f"{rows:,} rows against {len(whole.current) - rows:,} in the reference's sample"
         why = f"{few} are too few" if table.names else "no column has values on both sides"
+        if whole.names and not table.names:
+            why = "every column moved on its own, though no more than is excused"
         message = f"the columns together cannot be compared: {why}"
         return _finding(message, "underpowered", threshold, rows)
     found = separate(table)
@@ -84,6 +97,8 @@ def joint_finding(
     message = (
         f"{_sentence(answer, rows, used, why)} (AUC {found.auc:.2f}, threshold {threshold:.2f})"
     )
+    if left_out := [name for name in whole.names if name not in table.names]:
+        message += f"; left out, since excused on their own: {', '.join(left_out)}"
     return _finding(message, answer, threshold, rows, found, smallest, used)
 
 
@@ -119,6 +134,11 @@ def join(spec: Spec, reference: Mapping[str, pa.Array], current: Mapping[str, pa
     sizes = [len(next(iter(side.values()), ())) for side in (reference, current)]
     values = np.column_stack(columns) if columns else np.empty((sum(sizes), 0))
     return Table(names, values, coded, np.repeat([False, True], sizes))
+
+
+def without_excused(table: Table, excused: Mapping[Excused, Sequence[str]]) -> Table:
+    """The table without the movement of single columns that is no drift."""
+    return own_ranks(table.without(excused.get("varying", ())), excused.get("slight", ()))
 
 
 def auc_of_effect(effect: float) -> float:
@@ -172,14 +192,22 @@ def _explained(table: Table, threshold: float, level: float, drifted: Sequence[s
     """Whether the columns that drifted on their own are all there is to see."""
     alone = [name for name in table.names if name in drifted]
     if not alone:
-        return "no column drifted on its own, so it is how they go together"
+        if _drift(dependence(table), threshold, level):
+            return "no column drifted on its own, so it is how they go together"
+        return "no column moved enough on its own, but together they did"
     others = table.without(alone)
-    if others.names:
-        rest = separate(others)
-        if rest.auc >= threshold and rest.p_value < level:
-            used = _listed(columns_used(others, rest))
-            return f"without those that drifted on their own still by {used}, AUC {rest.auc:.2f}"
+    if rest := _drift(others, threshold, level):
+        used = _listed(columns_used(others, rest))
+        return f"without those that drifted on their own still by {used}, AUC {rest.auc:.2f}"
     return "without those that drifted on their own it cannot"
+
+
+def _drift(table: Table, threshold: float, level: float) -> Separation | None:
+    """What a classifier finds in so many columns, if it is drift."""
+    if not table.names:
+        return None
+    found = separate(table)
+    return found if found.auc >= threshold and found.p_value < level else None
 
 
 def _names(spec: Spec, importances: Mapping[str, float]) -> list[str]:

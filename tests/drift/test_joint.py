@@ -5,20 +5,24 @@ from scipy.special import ndtr
 from scipy.stats import mannwhitneyu
 
 from components.core.verdict import Finding
+from components.core.window import Window
 from components.drift.check import check_drift, profile_window
 from components.drift.classifier import Table, mann_whitney, separate
 from components.drift.joint import JOINT, auc_of_effect, join, joint_finding, least_auc
+from components.drift.profile import profile_file
+from components.drift.ranks import dependence, own_ranks
 from components.drift.sample import read_sample
 from components.drift.values import as_strings
+from components.drift.variation import VariationTally
 
 LEVEL = 0.001
 
 
 @pytest.fixture
 def ask(write, spec, rows):
-    def finding(columns, sample=None, drifted=(), asked=spec):
+    def finding(columns, sample=None, drifted=(), asked=spec, **excused):
         paths = write(sample or rows(3000, seed=7), "sample.parquet"), write(columns)
-        return joint_finding(*paths, asked, LEVEL, drifted)
+        return joint_finding(*paths, asked, LEVEL, drifted, excused=excused)
 
     return finding
 
@@ -93,6 +97,77 @@ def test_bad_data_is_a_finding_and_no_error(ask, rows, kind):
     assert Finding.model_validate_json(found.model_dump_json()) == found
     everything = ask(dict.fromkeys(("a", "b", "c"), BAD[kind]) | {"id": ["r"] * 600})
     assert everything.answer in ("underpowered", "drift")
+
+
+def test_a_column_that_moved_alone_is_not_said_to_be_how_they_go_together(ask, rows):
+    moved = rows(3000, seed=1, a=np.random.default_rng(2).normal(44, 10, 3000))
+    message = ask(moved).message
+    assert "by a; no column moved enough on its own, but together they did" in message
+    mixed = rows(3000, seed=1, c=["north"] * 2400 + ["south"] * 600)
+    assert "no column moved enough on its own, but together they did" in ask(mixed).message
+
+
+def test_what_is_excused_in_a_column_is_no_joint_drift(ask, rows):
+    moved = rows(3000, seed=1, a=np.random.default_rng(2).normal(44, 10, 3000))
+    assert ask(moved).answer == "drift"
+    slight = ask(moved, slight=["a"])
+    assert slight.answer == "no drift"
+    assert "left out" not in slight.message
+    varying = ask(moved, varying=["a"])
+    assert varying.answer == "no drift"
+    assert varying.message.endswith("; left out, since excused on their own: a")
+    everything = ask(moved, varying=["a", "b"], slight=["c"])
+    assert everything.answer == "underpowered"
+    assert "every column moved on its own, though no more than is excused" in everything.message
+
+
+def test_a_slight_movement_does_not_hide_what_changed_together(ask, rows):
+    made = _together(rows, 0.6)
+    found = ask({**made, "a": made["a"] + 3}, slight=["a"])
+    assert found.answer == "drift"
+    assert set(found.examples) == {"a", "b"}
+    assert "no column drifted on its own, so it is how they go together" in found.message
+
+
+def test_own_ranks_have_one_distribution_and_keep_the_order():
+    draw = np.random.default_rng(5)
+    values = np.column_stack([draw.normal(size=4000), draw.integers(0, 3, 4000), np.ones(4000)])
+    current = np.arange(4000) >= 1000
+    values[current, 0] = 7 + 3 * values[current, 0]
+    values[:10, 0] = np.nan
+    table = Table(["a", "c", "d"], values, [False, True, False], current)
+    ranked = own_ranks(table, ["a", "c"])
+    assert (ranked.names, ranked.coded) == (["a", "d"], [False, False])
+    for side in (current, ~current):
+        assert ranked.values[side, 0].mean() == pytest.approx(0.5, abs=0.002)
+        order = np.argsort(np.nan_to_num(values[side, 0], nan=-99), kind="stable")
+        assert (np.diff(ranked.values[side, 0][order])[10:] > 0).all()
+    assert dependence(table).names == ["a", "c", "d"]
+    values[current, 1] = np.minimum(values[current, 1], 1)
+    assert dependence(table).names == ["a", "d"]
+
+
+def test_a_learned_threshold_holds_for_the_joint_test_too(rows, write, spec_with):
+    draw = np.random.default_rng(21)
+    days = np.repeat(np.arange(120), 100)
+    level = 6 * draw.normal(size=120)
+    made = rows(days.size, a=draw.normal(40, 10, days.size) + level[days])
+    path = write(made, "before.parquet")
+    reference = profile_file(path, ["a", "b"], ["c"])
+    tally = VariationTally(reference, 0, 120 * 86_400_000_000)
+    tally.add(days * 86_400_000_000, {name: pa.array(made[name]) for name in "abc"})
+    after = write(rows(4000, seed=1, a=draw.normal(48, 10, 4000)))
+    asked, day = spec_with(alpha="joint: true, alpha"), Window.parse("2024-06-01..2024-06-02")
+    profile = profile_window(after, None, asked, reference)
+
+    def verdict(variation):
+        return check_drift(
+            *(profile, reference, asked, day, "v1"), variation=variation, samples=(path, after)
+        )
+
+    assert set(verdict(None).facts["drifted"]) == {"a", JOINT}
+    found = verdict(tally.variation())
+    assert (found.status, found.facts["drifted"]) == ("ok", [])
 
 
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.binary_view(), pa.list_(pa.string_view())])
