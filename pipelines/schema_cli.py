@@ -67,12 +67,14 @@ def accept_schema(
     """
     from components.core.window import Window
     from components.release.accepted import AcceptedSchemas
+    from components.release.local import LocalTarget
 
     asked = Window.parse(window)
     if not reason.strip():
         raise UsageError("--reason is empty; say why the change is wanted")
     place, loaded = _place(spec, store)
-    change = AcceptedSchemas(place, loaded.model).accept(asked, column or [], reason)
+    schema = LocalTarget(place, loaded.model).require_champion().schema
+    change = AcceptedSchemas(place, loaded.model).accept(asked, column or [], reason, schema)
     console = Console()
     if as_json:
         console.say(change.model_dump_json(indent=2))

@@ -8,8 +8,14 @@ from datetime import UTC, datetime
 from components.core.errors import ConflictError, DataError, StoreError
 from components.core.storage import Store
 from components.core.verdict import Verdict
-from components.core.window import Window
-from components.schema.accept import AcceptedChange, AcceptedChanges, propose
+from components.core.window import Window, format_time
+from components.schema.accept import (
+    AcceptedChange,
+    AcceptedChanges,
+    Observation,
+    ends_later,
+    propose,
+)
 from components.schema.schema import Schema
 
 _PURPOSES = ("monitoring", "training")
@@ -17,7 +23,7 @@ _ATTEMPTS = 20
 
 
 def observed_name(model: str, window: Window, purpose: str) -> str:
-    """Where a window's own schema lies in the store, beside the verdict on it."""
+    """Where a window's own schema lies in the store, with the verdict on it."""
     return f"{model}/checks/{window.key}/schema_{purpose}_observed.json"
 
 
@@ -41,24 +47,53 @@ class AcceptedSchemas:
         """A champion's schema with the changes that it has not learned itself."""
         return self.read().widen(schema)
 
-    def accept(self, window: Window, columns: Sequence[str], reason: str) -> AcceptedChange:
+    def keep(self, window: Window, purpose: str, verdict: Verdict, observed: Schema) -> None:
+        """Keep what a check saw and said, in one write, to be accepted from there.
+
+        Args:
+            window: the window that was checked.
+            purpose: what it was read for.
+            verdict: what the check said.
+            observed: the window's own schema.
+        """
+        seen = Observation(
+            window=str(window),
+            purpose=purpose,
+            at=datetime.now(UTC).isoformat(timespec="microseconds"),
+            verdict=verdict,
+            observed=observed,
+        )
+        name = observed_name(self._model, window, purpose)
+        self._store.write(name, seen.model_dump_json().encode())
+
+    def accept(
+        self, window: Window, columns: Sequence[str], reason: str, schema: Schema
+    ) -> AcceptedChange:
         """Take the flagged columns of a window that was checked for the reference's as well.
 
         Args:
             window: the window, as it was checked.
             columns: only these; all flagged ones where there are none.
             reason: why, in words.
+            schema: the champion's, as it was learned.
 
         Returns:
             What is new; without any column where all of that was accepted already.
 
         Raises:
-            DataError: when the window was not checked yet, or a column cannot be accepted.
+            DataError: when the champion was trained on a later window, or this one was not checked
+                yet, or a column cannot be accepted.
             UsageError: when the window has no such column.
+            StoreError: when a document in the store is damaged.
         """
-        verdict, observed = self._checked(window)
+        if not ends_later(window, schema):
+            end = format_time(Window.parse(schema.window).end)
+            raise DataError(
+                f"the champion was trained up to {end}; its schema is not widened by an earlier "
+                f"window such as {window}; choose one that ends later"
+            )
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        wanted = propose(verdict, observed, columns, reason, at)
+        wanted = propose(self._checked(window), schema, columns, reason, at)
         for _ in range(_ATTEMPTS):
             known, seen = self._read()
             change = wanted.without(known.changes)
@@ -74,19 +109,28 @@ class AcceptedSchemas:
             f"{self._store.url(self._name)} is written by others all the time; try again"
         )
 
-    def _checked(self, window: Window) -> tuple[Verdict, Schema]:
-        for purpose in _PURPOSES:
-            verdict = f"{self._model}/checks/{window.key}/schema_{purpose}.json"
-            observed = observed_name(self._model, window, purpose)
-            if self._store.exists(observed) and self._store.exists(verdict):
-                return (
-                    Verdict.model_validate_json(self._store.read(verdict)),
-                    Schema.model_validate_json(self._store.read(observed)),
-                )
-        raise DataError(
-            f"the schema of {window} was not checked yet in {self._store.address}; "
-            f"run 'driftline run monitoring --window {window}' first"
-        )
+    def _checked(self, window: Window) -> list[Observation]:
+        found = [
+            self._observation(window, purpose)
+            for purpose in _PURPOSES
+            if self._store.exists(observed_name(self._model, window, purpose))
+        ]
+        if not found:
+            raise DataError(
+                f"the schema of {window} was not checked yet in {self._store.address}; "
+                f"run 'driftline run monitoring --window {window}' first"
+            )
+        return found
+
+    def _observation(self, window: Window, purpose: str) -> Observation:
+        name = observed_name(self._model, window, purpose)
+        try:
+            return Observation.model_validate_json(self._store.read(name))
+        except ValueError:
+            raise StoreError(
+                f"{self._store.url(name)} is damaged; run the check again: "
+                f"'driftline run {purpose} --window {window}'"
+            ) from None
 
     def _read(self) -> tuple[AcceptedChanges, bytes | None]:
         if not self._store.exists(self._name):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from components.core.errors import DataError, UsageError
 from components.core.verdict import Document, Finding, Verdict
@@ -23,13 +23,55 @@ _REFUSED = {
 }
 
 
+def _readable(text: str) -> str:
+    try:
+        Window.parse(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None  # so that the document counts as damaged
+    return text
+
+
+WindowText = Annotated[str, AfterValidator(_readable)]
+
+
+class Observation(Document):
+    """What a schema check saw and said, in one piece: neither is ever read without the other.
+
+    `at` is when it was checked, in ISO 8601 with microseconds, and `observed` the window's own
+    schema, which `verdict` is about.
+    """
+
+    format: Literal[1] = 1
+    window: WindowText
+    purpose: str
+    at: str
+    verdict: Verdict
+    observed: Schema
+
+    @property
+    def new(self) -> list[str]:
+        """The columns that the source did not have before and that the spec does not use."""
+        return [f.column for f in self.verdict.findings if f.statistic == "new column"]
+
+    @property
+    def names(self) -> list[str]:
+        """All columns that can be named."""
+        return [*self.observed.columns, *self.observed.keys, *self.new]
+
+    @property
+    def flagged(self) -> list[str]:
+        """The columns with a finding that is more than `info`, the worst first."""
+        found = [finding.column for finding in self.verdict.at_least("warn")]
+        return [name for name in dict.fromkeys(found) if name in self.names]
+
+
 class AcceptedChange(Document):
     """Columns of a window that somebody wants to be taken for the reference's as well.
 
     `keys` are the types of the id and the time, `extra_columns` those that the spec does not use.
     """
 
-    window: str
+    window: WindowText
     at: str
     reason: str
     columns: dict[str, ColumnSchema] = Field(default_factory=dict)
@@ -43,7 +85,7 @@ class AcceptedChange(Document):
 
     def concerns(self, schema: Schema) -> bool:
         """Whether a champion has yet to learn it: its training window ends before this one."""
-        return Window.parse(schema.window).end < Window.parse(self.window).end
+        return ends_later(Window.parse(self.window), schema)
 
     def without(self, known: Sequence[AcceptedChange]) -> AcceptedChange:
         """What of it was not accepted already for the same window."""
@@ -93,41 +135,70 @@ class AcceptedChanges(Document):
         return schema
 
 
+def ends_later(window: Window, schema: Schema) -> bool:
+    """Whether a window holds something that a champion cannot have learned yet.
+
+    >>> schema = Schema(window="2024-01..2024-03", rows=9, rows_read=9, columns={})
+    >>> ends_later(Window.parse("2024-02"), schema), ends_later(Window.parse("2024-03"), schema)
+    (False, True)
+    """
+    return Window.parse(schema.window).end < window.end
+
+
 def propose(
-    verdict: Verdict, observed: Schema, columns: Sequence[str], reason: str, at: str
+    observations: Sequence[Observation],
+    schema: Schema,
+    columns: Sequence[str],
+    reason: str,
+    at: str,
 ) -> AcceptedChange:
-    """What of a window is to be accepted: the columns that its verdict flagged.
+    """What of a window is to be accepted: the columns that any check of it flagged.
+
+    Each column is taken as the newest check saw it that flagged it. What one check refuses, a
+    newer one of another purpose does not hide.
 
     Args:
-        verdict: the schema check's, of the window.
-        observed: the window's own schema.
+        observations: the window's checks, one or more.
+        schema: the champion's, which is to be widened.
         columns: only these, flagged or not; all flagged ones where there are none.
         reason: why, in words.
         at: the time, in ISO 8601.
 
     Raises:
         UsageError: when the window has no such column.
-        DataError: when one of them has nothing that a reference could be widened by.
+        DataError: when one of them has nothing that this schema could be widened by.
     """
-    new = [f.column for f in verdict.findings if f.statistic == "new column"]
-    known = [*observed.columns, *observed.keys, *new]
+    newest = sorted(observations, key=lambda each: each.at, reverse=True)
+    window = newest[0].window
+    known = list(dict.fromkeys(name for each in newest for name in each.names))
     if unknown := [name for name in columns if name not in known]:
         raise UsageError(
-            f"the window {observed.window} has no column {unknown[0]!r}; "
-            f"choose from {', '.join(known)}"
+            f"the window {window} has no column {unknown[0]!r}; choose from {', '.join(known)}"
         )
-    flagged = [finding.column for finding in verdict.at_least("warn")]
-    wanted = list(dict.fromkeys(columns or [name for name in flagged if name in known]))
-    for finding in verdict.at_least("warn"):
-        if finding.column in wanted:
-            _refuse(finding, observed, [name for name in flagged if name in known])
+    flagged = list(dict.fromkeys(name for each in newest for name in each.flagged))
+    wanted = list(dict.fromkeys(columns or flagged))
+    for each in newest:
+        for finding in each.verdict.at_least("warn"):
+            if finding.column in wanted:
+                _refuse(finding, each, flagged, older=each is not newest[0])
+    taken = {name: _seen_by(name, newest) for name in wanted}
+    for name, each in taken.items():
+        _refuse_foreign(name, each, schema, flagged)
     return AcceptedChange(
-        window=observed.window,
+        window=window,
         at=at,
         reason=reason,
-        columns={name: observed.columns[name] for name in wanted if name in observed.columns},
-        keys={name: observed.keys[name] for name in wanted if name in observed.keys},
-        extra_columns=[name for name in wanted if name in new],
+        columns={
+            name: each.observed.columns[name]
+            for name, each in taken.items()
+            if name in each.observed.columns
+        },
+        keys={
+            name: each.observed.keys[name]
+            for name, each in taken.items()
+            if name in each.observed.keys
+        },
+        extra_columns=[name for name, each in taken.items() if name in each.new],
     )
 
 
@@ -172,14 +243,47 @@ def _widened(schema: Schema, change: AcceptedChange) -> Schema:
     return schema.model_copy(update={"columns": columns, "keys": keys, "extra_columns": extra})
 
 
-def _refuse(finding: Finding, observed: Schema, flagged: list[str]) -> None:
+def _seen_by(name: str, newest: Sequence[Observation]) -> Observation:
+    """The newest check that flagged a column, or else the newest that knows it."""
+    flagging = [each for each in newest if name in each.flagged]
+    return (flagging or [each for each in newest if name in each.names])[0]
+
+
+def _refuse(finding: Finding, seen: Observation, flagged: list[str], *, older: bool) -> None:
     """Say what to do where there is nothing to accept."""
     name, remedy = finding.column, _REFUSED.get(finding.statistic)
-    column = observed.columns.get(name)
+    column = seen.observed.columns.get(name)
     if column is not None and not column.present and remedy is None:
         remedy = "mend the source, or take the column out of the spec and train again"
     if remedy is None:
         return
-    others = [other for other in dict.fromkeys(flagged) if other != name]
-    rest = f"; accept the others with {' '.join(f'--column {o}' for o in others)}" if others else ""
-    raise DataError(f"{name} cannot be accepted: {finding.message}; {remedy}{rest}")
+    if older:
+        at = seen.at.partition(".")[0]
+        remedy += f"; the {seen.purpose} check of {at} says so: run it again where that was mended"
+    raise DataError(
+        f"{name} cannot be accepted: {finding.message}; {remedy}{_others(name, flagged)}"
+    )
+
+
+def _refuse_foreign(name: str, seen: Observation, schema: Schema, flagged: list[str]) -> None:
+    """The same for a column that the champion does not have, or has as another kind."""
+    if name in seen.new:
+        return
+    now, before = seen.observed.columns.get(name), schema.columns.get(name)
+    if now is None:
+        wrong = "" if name in schema.keys else "the champion's schema does not know its type"
+    elif before is None:
+        wrong = "the champion's schema has no such column"
+    else:
+        wrong = (
+            f"it is a {now.kind} in the spec and was a {before.kind} for the champion"
+            if now.kind != before.kind
+            else ""
+        )
+    if wrong:
+        raise DataError(f"{name} cannot be accepted: {wrong}; train again{_others(name, flagged)}")
+
+
+def _others(name: str, flagged: list[str]) -> str:
+    others = [f"--column {other}" for other in flagged if other != name]
+    return f"; accept the others with {' '.join(others)}" if others else ""

@@ -21,7 +21,7 @@ def schema_step(context: Context, purpose: str, data: str, destination: str) -> 
         BlockedError: when a window that is meant for training must not be trained on.
     """
     from components.data.report import read_report
-    from components.release.accepted import AcceptedSchemas, observed_name
+    from components.release.accepted import AcceptedSchemas
     from components.schema.check import judge_schema, observe
     from components.schema.reading import read_profile
 
@@ -39,10 +39,7 @@ def schema_step(context: Context, purpose: str, data: str, destination: str) -> 
             champion.version if champion else "",
         )
         observed = observe(report, profile, context.spec, context.window)
-        context.store.write(
-            observed_name(context.spec.model, context.window, purpose),
-            observed.model_dump_json().encode(),
-        )
+        accepted.keep(context.window, purpose, verdict, observed)
         _keep(context, verdict, destination, name=f"schema_{purpose}")
         if verdict.status == "blocked" and purpose == "training":
             reasons = "; ".join(finding.message for finding in verdict.at_least("blocked"))

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from components.core.errors import BlockedError
 from components.core.storage import Store
 from components.release.local import LocalTarget
 from components.spec.context import open_context
@@ -182,3 +183,41 @@ def test_help_has_an_example(command):
 
     assert done.exit_code == 0
     assert f"Example: driftline schema {command}" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("world", ["folder"], indirect=True)
+def test_a_window_before_the_champions_last_is_refused(world):
+    _deploy(world, ("2024-02-01", "2024-04-01"))
+    _change(world, 1, shop=_every(9, "harbour"))
+    assert _check(world, "2024-01-01", "2024-02-01").status == "drift"
+    for more in ([], ["--json"]):
+        done = _driftline(world, "schema", "accept", "--window", "2024-01", "--reason", "x", *more)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "the champion was trained up to 2024-04-01; its schema is not widened" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert json.loads(_driftline(world, "schema", "show", "--json").stdout)["accepted"] == []
+
+
+@pytest.mark.parametrize("world", ["folder"], indirect=True)
+def test_what_blocked_a_training_is_not_hidden_by_an_earlier_clean_check(world):
+    _change(world, 3, shop=lambda column: pa.array(["east"] * len(column)))
+    _check(world, "2024-03-01", "2024-04-01")
+    _change(world, 3, weight=lambda column: pa.array(["heavy"] * len(column)))
+    context, data = _context(world, "2024-03-01", "2024-04-01"), str(world.folder / "t.parquet")
+    ingest_step(context, "training", data)
+    with pytest.raises(BlockedError, match="weight"):
+        schema_step(context, "training", data, str(world.folder / "verdict.json"))
+    done = _driftline(world, "schema", "accept", "--window", "2024-03", "--reason", "x")
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "weight cannot be accepted" in done.stderr
+
+
+@pytest.mark.parametrize("world", ["folder"], indirect=True)
+@pytest.mark.parametrize("content", [b'{"check": "sch', b"{}"])
+def test_a_damaged_check_is_one_line(world, content):
+    _check(world, "2024-03-01", "2024-04-01")
+    folder = "orders/checks/2024-03-01_2024-04-01"
+    Store(world.store).write(f"{folder}/schema_monitoring_observed.json", content)
+    done = _driftline(world, "schema", "accept", "--window", "2024-03", "--reason", "x")
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "is damaged; run the check again: 'driftline run monitoring --window" in done.stderr

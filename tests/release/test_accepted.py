@@ -13,6 +13,12 @@ from components.schema.column_schema import ColumnSchema
 from components.schema.schema import Schema
 
 MARCH = Window.parse("2024-03")
+COLUMN = ColumnSchema(kind="category", source_types=["string"], rows=9, missing=0)
+
+
+def champion(window="2024-01..2024-03", columns=("a", "b", "c")):
+    """The schema that is widened."""
+    return Schema(window=window, rows=9, rows_read=9, columns=dict.fromkeys(columns, COLUMN))
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -21,28 +27,23 @@ def store(request, tmp_path):
     return Store(address)
 
 
-def checked(store, window=MARCH, columns=("a", "c")):
+def checked(store, window=MARCH, columns=("a", "c"), purpose="monitoring"):
     """A window whose check flagged some columns."""
-    column = ColumnSchema(kind="category", source_types=["string"], rows=9, missing=0)
-    schema = Schema(
-        window=str(window), rows=9, rows_read=9, columns=dict.fromkeys((*columns, "b"), column)
-    )
     findings = [
         Finding(column=name, statistic="new categories", severity="drift", message=name)
         for name in columns
     ]
     verdict = Verdict.of("schema", str(window), "v1", findings)
-    folder = f"m/checks/{window.key}"
-    store.write(observed_name("m", window, "monitoring"), schema.model_dump_json().encode())
-    store.write(f"{folder}/schema_monitoring.json", verdict.model_dump_json().encode())
+    observed = champion(str(window), (*columns, "b"))
+    AcceptedSchemas(store, "m").keep(window, purpose, verdict, observed)
 
 
 def test_accepting_twice_changes_nothing(store):
     checked(store)
     accepted = AcceptedSchemas(store, "m")
-    assert accepted.accept(MARCH, [], "wanted").names == ["a", "c"]
+    assert accepted.accept(MARCH, [], "wanted", champion()).names == ["a", "c"]
     before = store.read("m/schema.json")
-    assert accepted.accept(MARCH, ["c"], "once more").names == []
+    assert accepted.accept(MARCH, ["c"], "once more", champion()).names == []
     assert store.read("m/schema.json") == before
     (change,) = accepted.read().changes
     assert (change.window, change.reason, change.names) == (str(MARCH), "wanted", ["a", "c"])
@@ -50,12 +51,13 @@ def test_accepting_twice_changes_nothing(store):
 
 def test_two_at_once_both_stand(store):
     names = [f"c{number}" for number in range(4)]
+    before = champion(columns=names)
     checked(store, columns=names)
     failed = []
 
     def accept(name):
         try:
-            AcceptedSchemas(Store(store.address), "m").accept(MARCH, [name], name)
+            AcceptedSchemas(Store(store.address), "m").accept(MARCH, [name], name, before)
         except Exception as error:
             failed.append(error)
 
@@ -71,10 +73,54 @@ def test_two_at_once_both_stand(store):
 
 def test_a_window_that_was_not_checked_says_how_to(store):
     with pytest.raises(DataError, match="run 'driftline run monitoring --window 2024-03-01"):
-        AcceptedSchemas(store, "m").accept(MARCH, [], "wanted")
+        AcceptedSchemas(store, "m").accept(MARCH, [], "wanted", champion())
 
 
 def test_a_damaged_document_is_named(store):
     store.write("m/schema.json", b"{")
     with pytest.raises(StoreError, match=r"m/schema\.json is damaged"):
         AcceptedSchemas(store, "m").read()
+
+
+@pytest.mark.parametrize("trained", ["2024-01..2024-04", "2024-04", "2024-01..2025-01"])
+def test_an_earlier_window_widens_no_champion_and_is_not_stored(store, trained):
+    checked(store)
+    with pytest.raises(DataError) as raised:
+        AcceptedSchemas(store, "m").accept(MARCH, [], "wanted", champion(trained))
+    end = str(Window.parse(trained)).split("..")[1]
+    assert str(raised.value) == (
+        f"the champion was trained up to {end}; its schema is not widened by an earlier window "
+        "such as 2024-03-01..2024-04-01; choose one that ends later"
+    )
+    assert not store.exists("m/schema.json")
+
+
+@pytest.mark.parametrize("purpose", ["monitoring", "training"])
+@pytest.mark.parametrize("content", [b"{", b"{}", b'{"window": "2024-03"}'])
+def test_a_damaged_observation_of_either_check_is_named(tmp_path, purpose, content):
+    store = Store(tmp_path)
+    checked(store)
+    checked(store, purpose="training")
+    store.write(observed_name("m", MARCH, purpose), content)
+    with pytest.raises(StoreError) as raised:
+        AcceptedSchemas(store, "m").accept(MARCH, [], "wanted", champion())
+    assert str(raised.value) == (
+        f"{store.url(observed_name('m', MARCH, purpose))} is damaged; run the check again: "
+        f"'driftline run {purpose} --window {MARCH}'"
+    )
+
+
+def test_a_check_writes_its_verdict_and_its_schema_at_once(tmp_path):
+    """An accept between two writes of a second check would pair an old verdict with new data."""
+    store = Store(tmp_path)
+    checked(store)
+    written = []
+
+    class Spy(Store):
+        def write(self, name, data):
+            written.append(name)
+            super().write(name, data)
+
+    checked(Spy(tmp_path), columns=("b",))
+    assert written == [observed_name("m", MARCH, "monitoring")]
+    assert AcceptedSchemas(store, "m").accept(MARCH, [], "why", champion()).names == ["b"]

@@ -6,7 +6,13 @@ import pytest
 
 from components.core.errors import DataError, UsageError
 from components.core.verdict import Finding, Verdict
-from components.schema.accept import AcceptedChange, AcceptedChanges, join, propose
+from components.schema.accept import (
+    AcceptedChange,
+    AcceptedChanges,
+    Observation,
+    join,
+    propose,
+)
 from components.schema.column_schema import ColumnSchema
 from components.schema.schema import Schema
 
@@ -28,6 +34,12 @@ def flagged(*findings):
         for column, statistic, severity in findings
     ]
     return Verdict.of("schema", "2024-02", "v1", made)
+
+
+def seen(verdict, purpose="monitoring", at="2024-03-01T00:00:00.000001+00:00", **columns):
+    """What a check saw and said."""
+    observed = schema("2024-02", **columns)
+    return Observation(window="2024-02", purpose=purpose, at=at, verdict=verdict, observed=observed)
 
 
 def test_a_schema_of_the_first_format_is_still_read():
@@ -85,12 +97,69 @@ def test_the_flagged_columns_are_proposed_or_those_that_are_named():
         ("a", "range", "drift"), ("c", "new categories", "info"), ("", "duplicates", "warn"),
         ("id", "type", "warn"), ("note", "new column", "info"),
     )  # fmt: skip
-    observed = schema("2024-02", a=NUMBER, c=TEXT)
-    assert propose(verdict, observed, [], "why", "now").names == ["a", "id"]
-    named = propose(verdict, observed, ["c", "note"], "why", "now")
+    checks, before = [seen(verdict, a=NUMBER, c=TEXT)], schema(a=NUMBER, c=TEXT)
+    assert propose(checks, before, [], "why", "now").names == ["a", "id"]
+    named = propose(checks, before, ["c", "note"], "why", "now")
     assert (list(named.columns), named.extra_columns) == (["c"], ["note"])
     with pytest.raises(UsageError, match="has no column 'b'; choose from a, c, id, note"):
-        propose(verdict, observed, ["b"], "why", "now")
+        propose(checks, before, ["b"], "why", "now")
+
+
+def test_each_column_is_taken_from_the_newest_check_that_flagged_it():
+    older, newer = "2024-03-01T00:00:00.000000+00:00", "2024-03-02T00:00:00.000000+00:00"
+    west, south = (TEXT.model_copy(update={"categories": [name]}) for name in ("west", "south"))
+    monitoring = seen(
+        flagged(("a", "range", "drift"), ("c", "new categories", "drift")), at=newer, a=NUMBER,
+        c=south, d=TEXT,
+    )  # fmt: skip
+    training = seen(
+        flagged(("d", "new categories", "warn"), ("c", "new categories", "drift")), "training",
+        older, a=NUMBER, c=west, d=west,
+    )  # fmt: skip
+    before = schema(a=NUMBER, c=TEXT, d=TEXT)
+    for checks in ([monitoring, training], [training, monitoring]):
+        change = propose(checks, before, [], "why", "now")
+        assert change.columns == {"a": NUMBER, "c": south, "d": west}
+    assert propose([monitoring, training], before, ["d"], "why", "now").columns == {"d": west}
+
+
+def test_a_later_check_of_another_purpose_hides_no_refusal():
+    training = seen(flagged(("a", "unparsable", "blocked")), "training", a=NUMBER, c=TEXT)
+    monitoring = seen(
+        flagged(("c", "new categories", "drift")), at="2024-03-02T00:00:00+00:00", a=NUMBER, c=TEXT
+    )
+    before = schema(a=NUMBER, c=TEXT)
+    with pytest.raises(DataError) as raised:
+        propose([monitoring, training], before, [], "why", "now")
+    assert str(raised.value) == (
+        "a cannot be accepted: a is odd; mend the source, so that its values can be read; the "
+        "training check of 2024-03-01T00:00:00 says so: run it again where that was mended; "
+        "accept the others with --column c"
+    )
+    assert propose([monitoring, training], before, ["c"], "why", "now").names == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("before", "wrong"),
+    [
+        (schema(a=TEXT, c=TEXT), "it is a number in the spec and was a category for the champion"),
+        (schema(c=TEXT), "the champion's schema has no such column"),
+    ],
+)
+def test_a_column_that_the_champion_knows_as_no_such_is_refused(before, wrong):
+    checks = [
+        seen(flagged(("a", "missing values", "drift"), ("c", "range", "warn")), a=NUMBER, c=TEXT)
+    ]
+    for columns in ([], ["a"]):
+        with pytest.raises(DataError, match=f"a cannot be accepted: {wrong}; train again"):
+            propose(checks, before, columns, "why", "now")
+    assert propose(checks, before, ["c"], "why", "now").names == ["c"]
+
+
+def test_a_key_whose_type_the_champion_does_not_know_is_refused():
+    before = schema(a=NUMBER).model_copy(update={"keys": {}})
+    with pytest.raises(DataError, match="id cannot be accepted: the champion's schema does not"):
+        propose([seen(flagged(), a=NUMBER)], before, ["id"], "why", "now")
 
 
 @pytest.mark.parametrize(
@@ -105,10 +174,11 @@ def test_the_flagged_columns_are_proposed_or_those_that_are_named():
 )
 def test_what_has_nothing_to_join_is_refused_with_a_remedy(statistic, remedy):
     verdict = flagged(("a", statistic, "blocked"), ("c", "new categories", "drift"))
-    observed = schema("2024-02", a=NUMBER.model_copy(update={"missing": 1000}), c=TEXT)
+    checks = [seen(verdict, a=NUMBER.model_copy(update={"missing": 1000}), c=TEXT)]
+    before = schema(a=NUMBER, c=TEXT)
     with pytest.raises(DataError, match=f"{remedy}.*accept the others with --column c"):
-        propose(verdict, observed, [], "why", "now")
-    assert propose(verdict, observed, ["c"], "why", "now").names == ["c"]
+        propose(checks, before, [], "why", "now")
+    assert propose(checks, before, ["c"], "why", "now").names == ["c"]
 
 
 def test_what_was_accepted_for_the_same_window_is_not_new():
