@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from components.core.errors import ConflictError, DataError, StoreError
 from components.core.storage import Store
@@ -39,7 +41,7 @@ class AcceptedSchemas:
         """All changes so far, oldest first.
 
         Raises:
-            StoreError: when the document is damaged.
+            StoreError: when the document is damaged, or a later driftline's.
         """
         return self._read()[0]
 
@@ -136,10 +138,23 @@ class AcceptedSchemas:
         if not self._store.exists(self._name):
             return AcceptedChanges(), None
         content = self._store.read(self._name)
+        place = self._store.url(self._name)
         try:
+            self._refuse_later(json.loads(content), place)
             return AcceptedChanges.model_validate_json(content), content
         except ValueError:
             raise StoreError(
-                f"{self._store.url(self._name)} is damaged; restore it from a backup, or delete "
-                "it and accept the changes again"
+                f"{place} is damaged; restore it from a backup, or delete it and accept the "
+                "changes again"
             ) from None
+
+    @staticmethod
+    def _refuse_later(document: Any, place: str) -> None:
+        """A later driftline's document is whole: nobody should delete it."""
+        reads = AcceptedChanges().format
+        found = document.get("format", reads) if isinstance(document, dict) else reads
+        if isinstance(found, int) and found > reads:
+            raise StoreError(
+                f"{place} has format {found}, and this driftline reads format {reads}; use the "
+                "driftline that wrote it"
+            )

@@ -76,10 +76,39 @@ def test_a_window_that_was_not_checked_says_how_to(store):
         AcceptedSchemas(store, "m").accept(MARCH, [], "wanted", champion())
 
 
-def test_a_damaged_document_is_named(store):
-    store.write("m/schema.json", b"{")
-    with pytest.raises(StoreError, match=r"m/schema\.json is damaged"):
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "\xff",
+        '{"format": 0}',
+        '{"format": "2"}',
+        '{"changes": [{"window": "bad", "at": "x", "reason": "r"}]}',
+        '{"changes": [{"window": "2024-03..2024-01", "at": "x", "reason": "r"}]}',
+    ],
+)
+def test_a_damaged_document_is_named(tmp_path, content):
+    store = Store(tmp_path)
+    store.write("m/schema.json", content.encode("latin-1"))
+    with pytest.raises(StoreError, match=r"m/schema\.json is damaged; .*accept the changes again$"):
         AcceptedSchemas(store, "m").read()
+
+
+def test_a_later_driftlines_document_is_not_called_damaged(tmp_path):
+    store = Store(tmp_path)
+    later = b'{"format": 2, "changes": [], "more": {}}'
+    store.write("m/schema.json", later)
+    checked(store)
+    accepted = AcceptedSchemas(store, "m")
+    for ask in (accepted.read, lambda: accepted.accept(MARCH, [], "wanted", champion())):
+        with pytest.raises(StoreError) as raised:
+            ask()
+        assert str(raised.value) == (
+            f"{store.url('m/schema.json')} has format 2, and this driftline reads format 1; use "
+            "the driftline that wrote it"
+        )
+    assert store.read("m/schema.json") == later
 
 
 @pytest.mark.parametrize("trained", ["2024-01..2024-04", "2024-04", "2024-01..2025-01"])
