@@ -24,8 +24,10 @@ _LEAST_ROWS = 5
 # nearly all that differs: counts read too early are sometimes half of what they become.
 _FUNCTION_VALUES = 4
 _FUNCTION_SHARE = 0.95
-# In standard errors: how much nearer than others values must lie to be called so.
+# How much nearer than others values must lie to be called so: in standard errors, and as the
+# chance, beyond a half, that one of them is the nearer one of two.
 _NEARER = 3.0
+_NEARER_CHANCE = 0.05
 # A part of the rows that a pattern explains at least, to be worth a closer look.
 _LOOK = 0.04
 # How much oftener than any other one the most frequent difference occurs, where it is a shift.
@@ -74,7 +76,7 @@ def nearer(values: Floats, point: float, some: Mask) -> bool:
     n = int(np.count_nonzero(some))
     m = len(values) - n
     expected, error = n * (n + m + 1) / 2, np.sqrt(n * m * (n + m + 1) / 12)
-    return bool(expected - ranks[some].sum() > _NEARER * error)
+    return bool(expected - ranks[some].sum() > max(_NEARER * error, _NEARER_CHANCE * n * m))
 
 
 class NumberPairs:
