@@ -56,7 +56,13 @@ def check_concept(
         StoreError: when the store cannot be reached.
     """
     if record.errors is None:
-        return Concept([_untrained(spec)], {})
+        why = "training record says nothing of its errors one by one"
+        return Concept(
+            [_blind(spec, f"{why}, so that their order cannot be judged: train again")], {}
+        )
+    if record.errors.bound is not None and record.errors.wrong in (0, record.errors.labels):
+        why = f"errors on the holdout are all {number(record.errors.bound)}"
+        return Concept([_blind(spec, f"{why}, so that none of them stands out")], {})
     detector = Detector(record.errors, spec.checks.performance.run_length)
     holdout = Window.parse(record.holdout_window)
     known: ConceptState | None = None
@@ -151,7 +157,7 @@ def _together(detector: Detector) -> str:
 
 def _what(record: TrainingRecord) -> str:
     if record.errors and record.errors.bound is not None:
-        return f"errors above {number(record.errors.bound)}"
+        return f"errors of {number(record.errors.bound)} or more"
     return "wrong answers"
 
 
@@ -176,14 +182,13 @@ def _facts(detector: Detector, state: ConceptState, new: int) -> dict[str, Any]:
     }
 
 
-def _untrained(spec: Spec) -> Finding:
+def _blind(spec: Spec, reason: str) -> Finding:
     return Finding(
         column=spec.columns.target,
         statistic=STATISTIC,
         severity="info",
         answer="underpowered",
-        message="the champion's training record says nothing of its errors one by one, so that "
-        "their order cannot be judged: train again",
+        message=f"the champion's {reason}",
     )
 
 

@@ -9,8 +9,9 @@ from components.model.bootstrap import time_blocks
 from components.model.records import ErrorReference
 from components.model.score import Array, Predictions
 
-# A regressor is wrong where it errs by more than this share of the holdout's rows did.
-_ORDINARY = 0.9
+# A regressor is wrong where it errs by more than this share of the holdout's rows did; where misses
+# are tied and less than that share is left above, by as much as that share's largest did.
+_ORDINARY, _LEAST_WRONG = 0.9, 0.05
 # Stretches with fewer errors than this on average say little about how errors come together.
 _LEAST_ERRORS = 5
 # A scale is looked at where it has so many stretches of as many labels, or of days.
@@ -27,12 +28,12 @@ def wrong_answers(y: Array, answers: Predictions, bound: float | None) -> Array:
         answers: the answers, in codes.
         bound: for regression the absolute error from which on an answer is wrong; else None.
 
-    >>> wrong_answers(np.array([1.0, 2.0]), Predictions(np.array([1.5, 9.0])), 1.0).tolist()
+    >>> wrong_answers(np.array([1.0, 2.0]), Predictions(np.array([1.5, 3.0])), 1.0).tolist()
     [False, True]
     """
     if bound is None:
         return np.asarray(answers.prediction != y)
-    return np.asarray(~(np.abs(y - answers.prediction) <= bound))
+    return np.asarray(~(np.abs(y - answers.prediction) < bound))
 
 
 def error_reference(
@@ -50,12 +51,11 @@ def error_reference(
     >>> y = np.arange(1000.0)
     >>> known = error_reference(y, Predictions(y + y % 10), times, regression=True)
     >>> known.bound, known.wrong
-    (8.0, 100)
+    (9.0, 100)
     """
     bound = None
     if regression:
-        misses = np.abs(y - answers.prediction)
-        bound = float(np.quantile(misses, _ORDINARY, method="inverted_cdf"))
+        bound = _bound(np.abs(y - answers.prediction))
     wrong = wrong_answers(y, answers, bound)
     return ErrorReference(
         labels=len(wrong),
@@ -63,6 +63,26 @@ def error_reference(
         bound=bound,
         dispersion=dispersion(wrong, times),
     )
+
+
+def _bound(misses: Array) -> float:
+    """The miss from which on an answer is wrong, itself one of the misses (n,).
+
+    Where all are alike it is theirs, so that all are wrong, and nothing can be told from it.
+
+    >>> _bound(np.array([0.0] * 5 + [1.0] * 3 + [2.0] * 2))
+    2.0
+    >>> _bound(np.array([0.0] * 97 + [5.0] * 3))
+    5.0
+    """
+    ordinary = float(np.quantile(misses, _ORDINARY, method="inverted_cdf"))
+    beyond = misses[misses > ordinary]
+    if not len(beyond):
+        return ordinary
+    tied = float(np.mean(misses >= ordinary))
+    # Where most rows miss by as much, it is no miss to speak of.
+    few = len(beyond) < _LEAST_WRONG * len(misses)
+    return ordinary if few and tied <= 0.5 else float(beyond.min())
 
 
 def dispersion(wrong: Array, times: Array) -> float:

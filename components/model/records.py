@@ -45,9 +45,10 @@ class ErrorReference(Document):
     """How often the model was wrong on the holdout: what is normal to the detector of drift.
 
     `wrong` of `labels` answers; wrong is another class than the label's, or for regression an
-    absolute error above `bound`, the holdout's own 0.9 quantile. `dispersion` is the variance of
-    error counts over stretches of time, relative to the binomial one: 1 where errors come
-    independently of one another, more where they come together.
+    absolute error of `bound` or more, which about a tenth of the holdout's rows reach, and all of
+    them where they are all alike. `dispersion` is the variance of error counts over stretches of
+    time, relative to the binomial one: 1 where errors come independently of one another, more where
+    they come together.
     """
 
     labels: int

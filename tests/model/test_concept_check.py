@@ -294,6 +294,20 @@ def test_an_older_record_is_said_and_not_judged(world):
     assert store.names("orders") == []
 
 
+@pytest.mark.parametrize("wrong", [0, 500])
+def test_where_all_errors_are_alike_none_stands_out(world, wrong):
+    spec, record, store, memory = world
+    alike = ErrorReference(labels=500, wrong=wrong, bound=3.0)
+    constant = record.model_copy(update={"errors": alike})
+
+    found = look((spec, constant, store, memory), NAMES[0], 0.5)
+
+    assert (found.findings[0].answer, found.state) == ("underpowered", None)
+    assert found.findings[0].message == (
+        "the champion's errors on the holdout are all 3.000, so that none of them stands out"
+    )
+
+
 def test_a_shorter_run_length_alarms_sooner(world):
     spec, record, store, _ = world
     hasty = changed(spec, checks__performance__run_length=1000)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from components.model.concept import Detector, Stream
 from components.model.errors import dispersion, error_reference, wrong_answers
 from components.model.score import Predictions
 
@@ -16,10 +17,10 @@ def test_a_class_is_right_or_wrong():
     assert wrong_answers(np.array([0, 0, 2]), answers, None).tolist() == [False, True, False]
 
 
-def test_a_number_is_wrong_beyond_the_bound_or_where_it_is_none():
+def test_a_number_is_wrong_from_the_bound_on_or_where_it_is_none():
     answers = Predictions(np.array([1.0, 1.0, np.nan, np.inf]))
 
-    found = wrong_answers(np.array([2.0, 3.1, 1.0, 1.0]), answers, 2.0)
+    found = wrong_answers(np.array([2.0, 3.0, 1.0, 1.0]), answers, 2.0)
 
     assert found.tolist() == [False, True, True, True]
 
@@ -31,7 +32,51 @@ def test_the_bound_is_the_holdouts_own_quantile():
     known = error_reference(y, Predictions(np.zeros(1000)), by_days(1000, 25), regression=True)
 
     assert (known.labels, known.wrong) == (1000, 100)
-    assert known.bound == np.sort(np.abs(y))[899]
+    assert known.bound == np.sort(np.abs(y))[900]
+
+
+@pytest.mark.parametrize(
+    ("counts", "bound", "wrong"),
+    [
+        ({0: 500, 1: 300, 2: 200}, 2, 200),
+        ({0: 500, 1: 390, 2: 80, 3: 30}, 2, 110),
+        ({0: 600, 1: 350, 2: 30, 3: 20}, 2, 50),
+        ({0: 600, 1: 370, 2: 20, 3: 10}, 1, 400),
+        ({0: 970, 5: 30}, 5, 30),
+        ({0: 999, 7: 1}, 7, 1),
+    ],
+    ids=["tied largest", "a tenth", "enough above", "few above", "mostly right", "one"],
+)
+def test_misses_that_are_tied_leave_some_that_stand_out(counts, bound, wrong):
+    misses = np.repeat(list(counts), list(counts.values())).astype(float)
+    np.random.default_rng(0).shuffle(misses)
+
+    known = error_reference(misses, Predictions(np.zeros(1000)), by_days(1000, 25), regression=True)
+
+    assert (known.bound, known.wrong) == (bound, wrong)
+
+
+@pytest.mark.parametrize("miss", [0.0, 3.0])
+def test_where_all_misses_are_alike_all_are_wrong(miss):
+    y = np.full(1000, miss)
+
+    known = error_reference(y, Predictions(np.zeros(1000)), by_days(1000, 25), regression=True)
+
+    assert (known.bound, known.wrong, known.dispersion) == (miss, 1000, 1.0)
+
+
+def test_tied_misses_that_all_grow_are_found():
+    random = np.random.default_rng(0)
+    before = random.choice([0.0, 1.0, 2.0], 10_000, p=[0.5, 0.3, 0.2])
+    after = random.choice([0.0, 1.0, 2.0], 5_000, p=[0.1, 0.1, 0.8])
+    none = Predictions(np.zeros(10_000))
+
+    known = error_reference(before, none, by_days(10_000, 20), regression=True)
+    wrong = wrong_answers(after, none.rows(slice(0, 5_000)), known.bound)
+    found = Detector(known, 2_000_000).advance(Stream(), wrong, np.arange(5_000))
+
+    assert found.alarm is not None
+    assert found.alarm.labels < 100
 
 
 def test_independent_errors_are_mostly_taken_for_independent():

@@ -142,7 +142,9 @@ def test_an_error_alarms_upwards(tmp_path):
     assert verdict.findings[0].value > verdict.findings[0].threshold
     detector = finding(verdict, "concept drift")
     assert detector.answer == "drift"
-    assert detector.message.startswith(f"errors above {number(trained.record.errors.bound)} became")
+    assert detector.message.startswith(
+        f"errors of {number(trained.record.errors.bound)} or more became"
+    )
 
 
 def test_a_loss_that_may_be_chance_is_a_warning(trained):
