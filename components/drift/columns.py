@@ -55,7 +55,7 @@ class NumericProfile(ColumnCounts):
     deviation (divisor n) of the reference's values; `discrete` says that each of these has a cell
     of its own, and `whole` that each was a whole number: then `fractional` counts the values that
     are not. `excess` is how far the finite values lie below and above the span, all together, in
-    units of `EXCESS_UNIT` times the spread; a value that lies farther than 2**40 units (16.8 million
+    units of `EXCESS_UNIT` times the spread; a value farther away than 2**40 units (16.8 million
     standard deviations) counts as lying that far.
     """
 
@@ -146,16 +146,20 @@ class NumericProfile(ColumnCounts):
         """
         if self.minimum is None or self.maximum is None:
             return None
-        below = list(accumulate(self.counts))
+        counts = list(self.counts)
+        counts[0] -= self.negative_infinite
+        counts[-1] -= self.positive_infinite
+        below = list(accumulate(counts))
         wanted = share * below[-1]
-        cell = next(i for i, count in enumerate(below) if count >= wanted and self.counts[i])
+        cell = next(i for i, count in enumerate(below) if count >= wanted and counts[i])
         low = self.edges[cell - 1] if cell > 0 else self.minimum
         high = self.edges[cell] if cell < len(self.edges) else self.maximum
         if math.nextafter(low, high) == high:  # the cell of a single value
             return high
-        inside = (wanted - (below[cell] - self.counts[cell])) / self.counts[cell]
         low, high = max(low, self.minimum), min(high, self.maximum)
-        return low + inside * (high - low)
+        inside = (wanted - (below[cell] - counts[cell])) / counts[cell]
+        # A difference of the two could be too large for a double.
+        return min(max(low * (1 - inside) + high * inside, low), high)
 
 
 class CategoryProfile(ColumnCounts):

@@ -62,7 +62,7 @@ def learn_numeric(array: pa.Array) -> NumericTally:
 def _values(distinct: Floats, whole: bool) -> tuple[Floats, Floats]:
     """Edges that give every value a cell of its own, and those that may not be rounded.
 
-    So do whole numbers between them, if these are not too many, nor so large that doubles skip some.
+    So do whole numbers between them, if these are not too many, and all of them are doubles.
     """
     low, high = float(distinct[0]), float(distinct[-1])
     if whole and high < low + VALUES and max(-low, high) + VALUES <= _WHOLE:
