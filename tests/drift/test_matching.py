@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.core.verdict import Verdict
 from components.drift import matching
 from components.drift.matching import match_rows, take_rows
+from components.drift.skew import check_skew
 
 IDS = st.lists(st.none() | st.text("ab0", max_size=3), max_size=30)
 
@@ -96,3 +98,31 @@ def test_rows_are_taken_in_the_order_asked_for():
     file = _file({"a": [f"t{i}" for i in range(50)]})
     assert take_rows(file, "a", np.array([40, 3, 3, 0])).to_pylist() == ["t40", "t3", "t3", "t0"]
     assert take_rows(file, "a", np.array([], np.int64)).to_pylist() == []
+
+
+VIEWS = [
+    (pa.string_view(), "x"),
+    (pa.binary_view(), b"x"),
+    (pa.list_(pa.string_view()), ["x"]),
+    (pa.struct([("a", pa.binary_view())]), {"a": b"x"}),
+    (pa.map_(pa.string(), pa.string_view()), [("k", "x")]),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), VIEWS)
+def test_rows_of_views_are_taken_too(kind, value):
+    file = _file({"a": pa.array([None, value, value], kind)})
+    assert file.schema_arrow.field("a").type == kind
+    found = take_rows(file, "a", np.array([2, 0])).to_pylist()
+    assert found == ([None, None] if pa.types.is_nested(kind) else [value, None])
+
+
+@pytest.mark.parametrize(("kind", "value"), VIEWS)
+@pytest.mark.parametrize("column", ["a", "c", "id"])
+def test_no_window_of_views_is_an_error(kind, value, column, write, spec, window, rows, log):
+    made = rows(60)
+    views = pa.array([value] * 60, kind)
+    served, changed = log(made), dict(made) | {column: views}
+    for data, logged in ((changed, served), (made, log(changed)), (changed, log(changed))):
+        verdict = check_skew(write(data), write(logged, "log.parquet"), spec, window, "v1")
+        assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
