@@ -8,9 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from components.core.errors import DataError
 from components.core.verdict import Finding, Verdict
 from components.core.window import Window
 from components.drift.effects import above, learn_effects
@@ -24,7 +22,15 @@ from components.drift.findings import (
 )
 from components.drift.joint import Excused, joint_finding
 from components.drift.logged import read_answers
-from components.drift.profile import LABEL, PREDICTION, Profile, merge, profile_arrays, profile_file
+from components.drift.profile import (
+    LABEL,
+    PREDICTION,
+    Profile,
+    merge,
+    profile_arrays,
+    profile_file,
+    profile_labels,
+)
 from components.drift.rule import Threshold, judge
 from components.drift.tally import same_cells
 from components.drift.variation import Variation

@@ -15,8 +15,7 @@ No column is an error:
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +25,8 @@ from pydantic import Field, model_validator
 
 from components.core.errors import DataError, ReleaseError
 from components.core.verdict import Document
-from components.drift.columns import ColumnProfile, NumericProfile
+from components.drift.columns import ColumnProfile
+from components.drift.first_format import from_first
 from components.drift.learn import learn_categories, learn_numeric
 from components.drift.tally import (
     CategoryTally,
@@ -76,43 +76,9 @@ class Profile(Document):
         if found != 1:
             return document
         try:
-            return _from_first(document)
+            return from_first(document)
         except (KeyError, TypeError) as error:
             raise ValueError("the profile is none of format 1") from error
-
-
-def _from_first(document: dict[str, Any]) -> dict[str, Any]:
-    """A document of format 1, which held exact sums, as one of format 2.
-
-    Where the first format had one cell for a value and what lies between it and the one before,
-    the second has two.
-    """
-    columns = {}
-    for name, column in document["columns"].items():
-        kept = {key: value for key, value in column.items() if key not in ("total", "squares")}
-        if kept["kind"] == "numeric":
-            if kept["discrete"]:
-                kept |= _divided(kept["edges"], kept["counts"], *kept["span"])
-            kept["spread"] = NumericProfile(**kept).deviation
-        columns[name] = kept
-    return {"format": FORMAT, "columns": columns}
-
-
-def _divided(
-    edges: list[float], counts: list[int], low: float, high: float
-) -> dict[str, list[Any]]:
-    """Every edge of the span with a cell of its own, which all of the counts are taken for."""
-    known = set(edges)
-    divided: dict[str, list[Any]] = {"edges": [], "counts": []}
-    for edge, count in zip(edges, counts, strict=False):
-        before = math.nextafter(edge, -math.inf)
-        if low <= edge <= high and before not in known:
-            divided["edges"].append(before)
-            divided["counts"].append(0)
-        divided["edges"].append(edge)
-        divided["counts"].append(count)
-    divided["counts"].append(counts[-1])
-    return divided
 
 
 def profile_file(
@@ -145,9 +111,7 @@ def profile_file(
         with pq.ParquetFile(path, read_dictionary=encoded, pre_buffer=False) as file:
             return _profile(file, numeric, categorical, reference)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(
-            f"{path} cannot be read as Parquet: {error}; write the window again"
-        ) from error
+        raise _unreadable(path, error) from error
 
 
 def profile_arrays(
@@ -176,17 +140,44 @@ def profile_arrays(
     return Profile(columns=dict(sorted(profiles.items())))
 
 
-def profile_batches(batches: Iterable[pa.RecordBatch], reference: Profile) -> Profile:
-    """Profile a stream of batches in the cells of a reference, all of its columns.
+def profile_labels(
+    path: str | Path, target: str, reference: Profile | None = None, *, categorical: bool = False
+) -> Profile:
+    """Profile the labels of a Parquet file as the column `label`, batch by batch.
 
-    >>> reference = profile_arrays({"a": pa.array([1.0, 2.0])})
-    >>> batch = pa.record_batch({"a": pa.array([2.0, 7.0])})
-    >>> profile_batches([batch, batch], reference).columns["a"].maximum
-    7.0
+    A null label is not there: it is no row. Without any label there is no column.
+
+    Args:
+        path: the file.
+        target: the column that holds the labels; the file may lack it.
+        reference: where the cells and the kind are taken from, if it has labels; else the cells
+            are learned from the file, and the column is held in memory.
+        categorical: read them as categories where there is no reference; texts and booleans
+            always are.
+
+    Raises:
+        DataError: when the file is not there or is no Parquet.
+
+    >>> path = getfixture("tmp_path") / "rows.parquet"
+    >>> pq.write_table(pa.table({"y": [1.0, 2.0, None]}), path)
+    >>> profile_labels(path, "y").columns["label"].rows
+    2
     """
-    tallies = {name: tally_like(column) for name, column in reference.columns.items()}
-    _add(tallies, batches)
-    return Profile(columns={name: tallies[name].profile() for name in sorted(tallies)})
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            if target not in file.schema_arrow.names:
+                return Profile()
+            known = reference is not None and LABEL in reference.columns
+            labels = pa.nulls(0) if known else _read_column(file, target).drop_null()
+            as_category = categorical or _is_category(labels.type)
+            tally = _tally(LABEL, labels, as_category, reference)
+            for batch in file.iter_batches(_BATCH_ROWS, columns=[target]):
+                tally.add(_first(batch, target).drop_null())
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _unreadable(path, error) from error
+    if not known and isinstance(tally, CategoryTally):
+        tally.settle()
+    return Profile(columns={LABEL: tally.profile()} if tally.rows else {})
 
 
 def merge(a: Profile, b: Profile) -> Profile:
@@ -238,17 +229,14 @@ def _scan(file: pq.ParquetFile, tallies: Tallies, present: set[str]) -> None:
         tallies[name].skip(file.metadata.num_rows)
     found = {name: tally for name, tally in tallies.items() if name in present}
     if found:  # a scan of no columns would have no rows
-        _add(found, file.iter_batches(_BATCH_ROWS, columns=list(found)))
+        for batch in file.iter_batches(_BATCH_ROWS, columns=list(found)):
+            for name, tally in found.items():
+                tally.add(_first(batch, name))
 
 
-def _add(tallies: Tallies, batches: Iterable[pa.RecordBatch]) -> None:
-    for batch in batches:
-        for name, tally in tallies.items():
-            places = batch.schema.get_all_field_indices(name)
-            if places:  # of columns with the same name the first one counts
-                tally.add(batch.column(places[0]))
-            else:
-                tally.skip(batch.num_rows)
+def _first(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """Of columns with the same name the first one."""
+    return batch.column(batch.schema.get_all_field_indices(name)[0])
 
 
 def _tally(
@@ -286,6 +274,10 @@ def _dictionary_bytes(chunk: pq.ColumnChunkMetaData) -> int:
     if not chunk.has_dictionary_page or chunk.dictionary_page_offset is None:
         return int(chunk.total_compressed_size)
     return int(chunk.data_page_offset - chunk.dictionary_page_offset)
+
+
+def _unreadable(path: str | Path, error: Exception) -> DataError:
+    return DataError(f"{path} cannot be read as Parquet: {error}; write the window again")
 
 
 def _is_category(kind: pa.DataType) -> bool:

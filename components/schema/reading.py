@@ -13,7 +13,7 @@ from components.core.window import Window, parse_time
 from components.data.convert import TIME
 from components.data.report import IngestReport
 from components.drift.columns import NumericProfile
-from components.drift.profile import LABEL, Profile, profile_arrays, profile_file
+from components.drift.profile import LABEL, Profile, profile_file, profile_labels
 from components.schema.schema import columns_of, kind_of, nothing
 from components.spec.model import Spec
 
@@ -50,9 +50,8 @@ def read_profile(
         if name in empty:
             found[name] = nothing(spec, name, report.rows)
     if spec.columns.target not in empty:
-        labels = {LABEL: _read(path, spec.columns.target).drop_null()}
-        categorical = () if spec.task == "regression" else (LABEL,)
-        found |= profile_arrays(labels, cells, categorical).columns
+        categorical = spec.task != "regression"
+        found |= profile_labels(path, spec.columns.target, cells, categorical=categorical).columns
     return Profile(columns=dict(sorted(found.items())))
 
 

@@ -27,6 +27,23 @@ def test_a_document_of_the_first_format_is_read():
     assert merge(window, Profile(columns={"continuous": found})).columns["continuous"].rows == 1108
 
 
+@pytest.mark.parametrize(
+    ("values", "whole"),
+    [([1.0, 2.0, 2.0, 9.0], True), ([1.0, 2.5], False), (np.arange(3000.0), False)],
+)
+def test_fractions_are_counted_against_a_document_of_the_first_format(values, whole):
+    """Whether all values were whole is known where each has a cell of its own."""
+    document = json.loads(profile_arrays({"n": pa.array(values)}).model_dump_json())
+    for later in ("whole", "spread", "fractional", "excess"):
+        del document["columns"]["n"][later]
+    document["columns"]["n"] |= {"total": "0", "squares": "0"}
+    reference = Profile.model_validate({**document, "format": 1})
+    assert reference.columns["n"].whole == whole
+    window = profile_arrays({"n": pa.array([1.0, 1.25, 7.5])}, reference)
+    assert window.columns["n"].fractional == (2 if whole else 0)
+    assert merge(window, reference).columns["n"].rows == len(values) + 3
+
+
 def test_a_document_is_written_in_the_format_that_is_read_again():
     profile = profile_arrays({"n": pa.array([1.5, 2.5]), "t": pa.array(["x", None])})
     text = profile.model_dump_json()

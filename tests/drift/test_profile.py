@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.core.errors import DataError
-from components.drift.columns import CategoryProfile, NumericProfile
+from components.drift import profile
+from components.drift.columns import CategoryProfile
 from components.drift.learn import KNOWN
 from components.drift.profile import (
     Profile,
     merge,
     profile_arrays,
-    profile_batches,
     profile_file,
+    profile_labels,
 )
 from components.drift.tally import OTHERS
 
@@ -144,6 +145,29 @@ def test_the_mean_and_the_deviation_are_close(scale):
         assert column.spread == pytest.approx(deviation, rel=1e-6)
 
 
+@settings(deadline=None)
+@given(st.lists(number), st.lists(number), st.floats(0, 1))
+def test_quantiles_are_of_the_finite_values_and_among_them(base, values, share):
+    reference = profile_arrays({"n": pa.array(base, pa.float64())})
+    column = profile_arrays({"n": pa.array(values, pa.float64())}, reference).columns["n"]
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    found = column.quantile(share)
+    assert (found is None) == (not finite)
+    if found is not None:
+        assert min(finite) <= found <= max(finite)
+
+
+def test_quantiles_are_those_without_the_infinite_values():
+    values = np.random.default_rng(13).normal(100, 10, 5000)
+    reference = profile_arrays({"n": pa.array(values)})
+    for ends in ([math.inf] * 7500, [-math.inf] * 1000, [math.inf] * 50 + [-math.inf] * 900):
+        window = pa.array(np.append(values, ends))
+        column = profile_arrays({"n": window}, reference).columns["n"]
+        for share in (0.0, 0.1, 0.5, 0.9, 1.0):
+            assert column.quantile(share) == reference.columns["n"].quantile(share)
+            assert column.quantile(share) == pytest.approx(np.quantile(values, share), abs=1)
+
+
 def test_a_discrete_column_has_a_cell_for_each_value():
     column = profile_arrays({"n": pa.array([1.0, 1.0, 5.0, 9.0])}).columns["n"]
     assert column.discrete
@@ -240,6 +264,31 @@ def test_no_file_and_no_parquet(tmp_path):
         profile_file(tmp_path / "text.parquet", ["n"], [])
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("labels", [[1.5, None, 2.5, math.nan, None], ["a", None, "b", "a", "a"]])
+def test_labels_are_read_batch_by_batch_and_null_is_none(tmp_path, monkeypatch, labels, known):
+    monkeypatch.setattr(profile, "_BATCH_ROWS", 2)
+    path, array = tmp_path / "w.parquet", pa.array(labels)
+    pq.write_table(pa.table({"y": array, "x": [1] * 5}), path)
+    expected = profile_arrays({"label": array.drop_null()})
+    found = profile_labels(path, "y", expected if known else None)
+    assert found == expected
+    assert merge(found, found).columns["label"].rows == 2 * (5 - array.null_count)
+    monkeypatch.setattr(pq, "read_table", None)  # never the whole column at once
+    monkeypatch.setattr(profile, "_read_column", None)
+    assert profile_labels(path, "y", expected) == expected
+
+
+def test_a_file_without_labels(tmp_path):
+    path = tmp_path / "w.parquet"
+    pq.write_table(pa.table({"y": pa.nulls(3, pa.int64()), "x": [1, 2, 3]}), path)
+    assert profile_labels(path, "y") == profile_labels(path, "gone") == Profile()
+    numbers = profile_labels(path, "x", categorical=True).columns["label"]
+    assert isinstance(numbers, CategoryProfile)
+    with pytest.raises(DataError, match=r"gone\.parquet"):
+        profile_labels(tmp_path / "gone.parquet", "y")
+
+
 def test_the_reference_decides_how_a_column_is_read():
     reference = profile_arrays({"y": pa.array([0, 1, 1])}, categorical=["y"])
     column = profile_arrays({"y": pa.array([1, 2])}, reference).columns["y"]
@@ -267,14 +316,6 @@ def test_profiles_in_other_cells_do_not_merge():
     b = profile_arrays({"n": pa.array([1.0, 3.0])})
     with pytest.raises(DataError, match="'n' do not merge"):
         merge(a, b)
-
-
-def test_batches_may_lack_columns():
-    reference = profile_arrays({"n": pa.array([1.0]), "t": pa.array(["x"])})
-    batch = pa.record_batch({"n": pa.array([1.0, 2.0])})
-    columns = profile_batches([batch], reference).columns
-    assert isinstance(columns["n"], NumericProfile)
-    assert columns["t"].absent == 2
 
 
 def test_values_beyond_limits_are_counted_and_never_too_many():
