@@ -6,6 +6,7 @@ cells: counts alone, which add up. `effects` learns from them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,9 +32,13 @@ Column = NumericProfile | CategoryProfile
 _TAIL = (0.0001, 0.001, 0.01, 0.025)
 _SHARES = np.array([*_TAIL, *(i / 20 for i in range(1, 20)), *(1 - s for s in reversed(_TAIL))])
 _HEAVY = 0.05
-_CATEGORIES = 200
-# The longest stretch of which there are so many is taken; days, where there are months.
-_STRETCHES = 60
+# So many categories are counted by name, all others together.
+_CATEGORIES = 24
+# The longest stretch of which there are so many is taken; days, where there are months. A year's
+# days are kept, for the sake of daily windows and their weekdays, unless these are more than so
+# many counts: then several stretches make one.
+_STRETCHES, _MOST_STRETCHES = 60, 120
+_MOST_COUNTS = 1_000_000
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _LENGTHS = (
     *(1, 10, _MINUTE, 10 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR),
@@ -80,12 +85,13 @@ class VariationTally:
     """
 
     def __init__(self, reference: Profile, first: int, last: int) -> None:
-        self.seconds = _stretch((last - first) / 1e6)
-        self.start = first // 1_000_000 // self.seconds * self.seconds
-        self.stretches = self._at(np.array([last]))[0] + 1
         self.cells: dict[str, NDArray[np.float64] | pa.Array] = {
             name: _coarse(column) for name, column in reference.columns.items()
         }
+        widths = sum(len(cells) + 2 for cells in self.cells.values())
+        self.seconds = _stretch((last - first) / 1e6, widths)
+        self.start = first // 1_000_000 // self.seconds * self.seconds
+        self.stretches = self._at(np.array([last]))[0] + 1
         self.counts = {
             name: np.zeros((self.stretches, len(cells) + 2), dtype=np.int64)
             for name, cells in self.cells.items()
@@ -203,10 +209,12 @@ def _cells_of(array: pa.Array, cells: NDArray[np.float64] | pa.Array) -> Integer
     return np.where(empty, len(cells) + 1, codes)
 
 
-def _stretch(span: float) -> int:
-    """The length of a stretch in seconds, for so many seconds in all."""
+def _stretch(span: float, cells: int) -> int:
+    """The length of a stretch in seconds, for so many seconds in all and cells in a stretch."""
     fitting = [length for length in _LENGTHS if span / length >= _STRETCHES]
-    return max(fitting, default=_LENGTHS[0])
+    length = max(fitting, default=_LENGTHS[0])
+    count = span / length
+    return length * math.ceil(count / _MOST_STRETCHES if count * cells > _MOST_COUNTS else 1)
 
 
 def _extent(parts: Iterable[Integers]) -> tuple[int, int] | None:

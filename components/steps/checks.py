@@ -70,7 +70,7 @@ def drift_step(
             context.window,
             champion.version,
             importances=champion.training.importances,
-            variation=champion.variation,
+            variation=champion.variation if context.spec.checks.drift.learn else None,
             samples=(champion.folder / "sample.parquet", Path(data)),
         )
         _keep(context, verdict, destination)

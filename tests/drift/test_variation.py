@@ -103,6 +103,25 @@ def test_the_longest_stretch_of_which_there_are_sixty_is_taken(days, seconds):
     assert tally.stretches <= 421
 
 
+def test_many_columns_over_a_year_stay_small_and_no_row_is_lost():
+    draw = np.random.default_rng(8)
+    when = START + draw.integers(0, 400 * DAY, 5000)
+    names = pa.array([f"v{code:03}" for code in draw.integers(0, 300, 5000)])
+    few, many = ({f"c{i}": names for i in range(count)} for count in (3, 100))
+    texts = []
+    for arrays in (few, many):
+        tally = VariationTally(profile_arrays(arrays), START, START + 400 * DAY - 1)
+        tally.add(when, arrays)
+        found = tally.variation()
+        assert all(len(column.known) == 24 for column in found.columns.values())
+        assert all(np.sum(column.counts) == 5000 for column in found.columns.values())
+        texts.append((found.seconds, tally.stretches, len(found.model_dump_json()) < 900_000))
+    # With few columns, a year keeps its days.
+    assert texts[0] == (86400, 400, True)
+    assert texts[1][0] == 4 * 86400
+    assert texts[1][1:] in [(100, True), (101, True)]
+
+
 def test_predictions_are_counted_where_there_are_some(ninety_days):
     path, _, reference = ninety_days
     values = pa.array([0.1, 0.9, 0.9])
