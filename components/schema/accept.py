@@ -12,7 +12,7 @@ from components.core.errors import DataError, UsageError
 from components.core.verdict import Document, Finding, Verdict
 from components.core.window import Window
 from components.schema.column_schema import ColumnSchema
-from components.schema.schema import Schema
+from components.schema.schema import Schema, Types
 
 # What no reference can be widened by, and what to do instead.
 _REFUSED = {
@@ -75,7 +75,7 @@ class AcceptedChange(Document):
     at: str
     reason: str
     columns: dict[str, ColumnSchema] = Field(default_factory=dict)
-    keys: dict[str, str] = Field(default_factory=dict)
+    keys: dict[str, Types] = Field(default_factory=dict)
     extra_columns: list[str] = Field(default_factory=list)
 
     @property
@@ -238,7 +238,7 @@ def _widened(schema: Schema, change: AcceptedChange) -> Schema:
     for name in change.columns.keys() & columns.keys():
         columns[name] = join(columns[name], change.columns[name])
     for name in change.keys.keys() & keys.keys():
-        keys[name] = ", ".join(sorted({*keys[name].split(", "), change.keys[name]}))
+        keys[name] = sorted({*keys[name], *change.keys[name]})
     extra = sorted({*schema.extra_columns, *change.extra_columns})
     return schema.model_copy(update={"columns": columns, "keys": keys, "extra_columns": extra})
 

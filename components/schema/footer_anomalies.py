@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from components.core.verdict import Finding
 from components.data.report import ColumnReport, IngestReport
 from components.schema.column_schema import ColumnSchema
-from components.schema.schema import Schema, columns_of
+from components.schema.schema import Schema, columns_of, split_types
 from components.spec.model import Spec
 
 _FAMILIES = {
@@ -86,13 +86,14 @@ def type_findings(name: str, source: ColumnReport, before: ColumnSchema) -> Iter
 def key_findings(report: IngestReport, before: Schema) -> Iterator[Finding]:
     """Another type of the id or the time: both still work, but perhaps mean something else."""
     for name, then in before.keys.items():
-        now = report.columns[name].source_type if name in report.columns else then
-        if now != then and families(now) and families(then):
+        now = split_types(report.columns[name].source_type) if name in report.columns else then
+        fresh, usual = (set().union(*map(families, each)) for each in (now, then))
+        if not set(now) <= set(then) and fresh and usual:
             yield Finding(
                 column=name,
                 statistic="type",
-                severity="info" if families(now) <= families(then) else "warn",
-                message=f"{name} changed its type: {then} -> {now}; "
+                severity="info" if fresh <= usual else "warn",
+                message=f"{name} changed its type: {' or '.join(then)} -> {', '.join(now)}; "
                 "ids and times still have to match those of the labels and the log",
             )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from components.core.verdict import Document
 from components.data.report import ColumnReport, IngestReport
@@ -13,6 +13,32 @@ from components.drift.profile import LABEL, Profile
 from components.schema.column_schema import Column, ColumnSchema, Kind, learn_column
 from components.schema.row_anomalies import row_problems
 from components.spec.model import Spec
+
+_OPENING, _CLOSING = "[(<", "])>"
+
+
+def split_types(source_type: Any) -> Any:
+    """The single types of a report's `source_type`, which has several where files differ.
+
+    Commas within brackets are part of a type. A list is returned as it is.
+
+    >>> split_types("int64, timestamp[us, tz=UTC]")
+    ['int64', 'timestamp[us, tz=UTC]']
+    """
+    if not isinstance(source_type, str):
+        return source_type
+    types, depth = [""], 0
+    for letter in source_type:
+        depth += (letter in _OPENING) - (letter in _CLOSING)
+        if letter == "," and not depth:
+            types.append("")
+        else:
+            types[-1] += letter
+    return sorted({each.strip() for each in types})
+
+
+# Documents that hold them as one text, as a report does, are read as well.
+Types = Annotated[list[str], BeforeValidator(split_types)]
 
 
 class Schema(Document):
@@ -29,7 +55,7 @@ class Schema(Document):
     rows_read: int
     problems: dict[str, int] = Field(default_factory=dict)
     extra_columns: list[str] = Field(default_factory=list)
-    keys: dict[str, str] = Field(default_factory=dict)
+    keys: dict[str, Types] = Field(default_factory=dict)
     columns: dict[str, ColumnSchema]
 
 
@@ -60,7 +86,11 @@ def learn_schema(
         rows_read=report.rows_read,
         problems=row_problems(report),
         extra_columns=sorted(report.extra_columns),
-        keys={name: report.columns[name].source_type for name in keys if name in report.columns},
+        keys={
+            name: split_types(report.columns[name].source_type)
+            for name in keys
+            if name in report.columns
+        },
         columns=columns,
     )
 

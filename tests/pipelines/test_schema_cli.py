@@ -221,3 +221,24 @@ def test_a_damaged_check_is_one_line(world, content):
     done = _driftline(world, "schema", "accept", "--window", "2024-03", "--reason", "x")
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "is damaged; run the check again: 'driftline run monitoring --window" in done.stderr
+
+
+@pytest.mark.parametrize("world", ["folder"], indirect=True)
+def test_a_key_of_an_accepted_type_is_silent_from_then_on(world):
+    def numbered(column):
+        return pa.array(range(len(column)), pa.int64())
+
+    def about(verdict):
+        return [(f.severity, f.statistic) for f in verdict.findings if f.column == "order"]
+
+    _change(world, 3, order=numbered)
+    assert about(_check(world, "2024-03-01", "2024-04-01")) == [("warn", "type")]
+    done = _driftline(
+        world, "schema", "accept", "--window", "2024-03", "--column", "order", "--reason", "ids",
+        "--json",
+    )  # fmt: skip
+    assert "int64" in json.loads(done.stdout)["keys"]["order"]
+    assert about(_check(world, "2024-03-01", "2024-04-01")) == []
+    assert about(_check(world, "2024-04-01", "2024-05-01")) == [], "as before"
+    _change(world, 4, order=numbered)
+    assert about(_check(world, "2024-04-01", "2024-05-01")) == []

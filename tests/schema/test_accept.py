@@ -6,6 +6,7 @@ import pytest
 
 from components.core.errors import DataError, UsageError
 from components.core.verdict import Finding, Verdict
+from components.data.report import ColumnReport, IngestReport
 from components.schema.accept import (
     AcceptedChange,
     AcceptedChanges,
@@ -14,7 +15,8 @@ from components.schema.accept import (
     propose,
 )
 from components.schema.column_schema import ColumnSchema
-from components.schema.schema import Schema
+from components.schema.footer_anomalies import key_findings
+from components.schema.schema import Schema, split_types
 
 NUMBER = ColumnSchema(
     kind="number", source_types=["double"], rows=1000, missing=0, minimum=1, maximum=9, whole=True
@@ -190,3 +192,55 @@ def test_what_was_accepted_for_the_same_window_is_not_new():
     assert change.without([]).names == ["c", "id", "note"]
     other = change.model_copy(update={"window": "2024-03"})
     assert change.without([other]) == change
+
+
+@pytest.mark.parametrize(
+    ("text", "types"),
+    [
+        ("int64, string", ["int64", "string"]),
+        ("string, timestamp[us, tz=UTC]", ["string", "timestamp[us, tz=UTC]"]),
+        ("decimal128(10, 2)", ["decimal128(10, 2)"]),
+        (
+            "dictionary<values=string, indices=int32, ordered=0>, string",
+            ["dictionary<values=string, indices=int32, ordered=0>", "string"],
+        ),
+        ("struct<a: list<item: int64>, b: timestamp[us, tz=UTC]>", None),
+    ],
+)
+def test_types_are_split_outside_of_brackets_alone(text, types):
+    assert split_types(text) == (types or [text])
+    old = schema().model_dump(mode="json") | {"keys": {"id": text}}
+    read = Schema.model_validate(old)
+    assert read.keys == {"id": types or [text]}, "a document that has them as one text"
+    assert Schema.model_validate_json(read.model_dump_json()) == read
+
+
+def test_the_types_of_a_key_are_joined_one_by_one():
+    change = AcceptedChange(
+        window="2024-02", at="now", reason="new", keys={"id": ["int64", "timestamp[us, tz=UTC]"]}
+    )
+    before = schema().model_copy(update={"keys": {"id": ["string"]}})
+    widened = AcceptedChanges(changes=[change, change]).widen(before)
+    assert widened.keys == {"id": ["int64", "string", "timestamp[us, tz=UTC]"]}
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ("int64", ""),
+        ("string", ""),
+        ("int64, string", ""),
+        ("timestamp[us, tz=UTC], string", ""),
+        ("text", ""),
+        ("int32, string", "info id changed its type: int64 or string or timestamp[us, tz=UTC] -> "),
+        ("bool", "warn id changed its type: int64 or string or timestamp[us, tz=UTC] -> bool; "),
+    ],
+)
+def test_a_key_of_one_of_the_known_types_is_no_news(now, said):
+    before = schema().model_copy(
+        update={"keys": {"id": ["int64", "string", "timestamp[us, tz=UTC]"]}}
+    )
+    report = IngestReport.model_construct(columns={"id": ColumnReport(source_type=now)})
+    found = [f"{f.severity} {f.message}" for f in key_findings(report, before)]
+    assert len(found) == bool(said)
+    assert all(each.startswith(said) for each in found)
