@@ -86,8 +86,8 @@ def judge_schema(
     """The same from the window's ingest report and profile alone, wherever these come from.
 
     Every anomaly is a finding, with its count and examples, and never an error. `blocked`: a
-    feature or the target is missing, empty where it was not, of another type, or mostly
-    unreadable. `drift`: beyond the limits in `checks.schema`. `warn`: below these, but more than
+    feature or the target is missing, empty where it was not, of another type, mostly unreadable,
+    in another unit, or swapped with another column. `drift`: beyond the limits in `checks.schema`. `warn`: below these, but more than
     chance. `info`: the rest. A cause stands without what merely follows from it.
 
     Args:

@@ -141,7 +141,7 @@ def _scale(name: str, factor: float, column: NumericProfile, before: ColumnSchem
     return Finding(
         column=name,
         statistic="scale",
-        severity="drift",
+        severity="blocked",
         answer="drift",
         message=f"{name} is about {times} what it was: its middle half was {then[1]:.6g} to "
         f"{then[3]:.6g}, its values are {column.minimum:.6g} to {column.maximum:.6g} now: "

@@ -30,7 +30,7 @@ def swapped_columns(
                 yield Finding(
                     column=name,
                     statistic="swapped columns",
-                    severity="drift",
+                    severity="blocked",
                     answer="drift",
                     message=f"{name} holds what {like} held before, and the other way round: "
                     f"{name} and {like} are swapped",

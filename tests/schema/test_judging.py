@@ -56,6 +56,23 @@ def test_a_champion_with_documents_of_the_first_format_still_judges(march):
     assert (finding.column, finding.count, finding.severity) == ("shop", 150, "drift")
 
 
+def test_another_unit_stops_training(march):
+    path, world = march
+    report = read_report(path)
+    reference = read_profile(path, report, world.spec, None)
+    schema = learn_schema(report, reference, world.spec)
+    orders = pq.read_table(world.source / "3.parquet")
+    cents = pa.array(np.array(orders.column("price").to_numpy()) * 100)
+    place = orders.column_names.index("price")
+    pq.write_table(orders.set_column(place, "price", cents), world.source / "3.parquet")
+    ingest_window(world.spec, MARCH, LATER, path)
+    verdict = check_schema(path, world.spec, MARCH, schema, "v1", reference=reference)
+    (finding,) = verdict.at_least("blocked")
+    assert (finding.column, finding.statistic, verdict.status) == ("price", "scale", "blocked")
+    assert finding.value == pytest.approx(100, rel=0.02)
+    assert "price is about 100 times what it was" in finding.message
+
+
 def test_merged_profiles_of_parts_give_the_verdict_of_the_whole(march):
     path, world = march
     report = read_report(path)
