@@ -142,8 +142,9 @@ def _alarmed(alarm: Alarm, detector: Detector, words: str) -> str:
     return (
         f"{words} became more from {_when(alarm.since)} on: {_percent(alarm.observed)} of the "
         f"{alarm.labels - alarm.since_label:,} labels until {_when(alarm.at)}, "
-        f"{_percent(detector.expected)} on the holdout{_together(detector)}; by chance alone the "
-        f"detector alarms once in {detector.run_length:,} labels or less often"
+        f"{_percent(detector.expected)} on the holdout{_together(detector)}; as long as errors "
+        "come together no more than on the holdout, the detector alarms by chance alone once in "
+        f"{detector.run_length:,} labels or less often"
     )
 
 

@@ -70,6 +70,10 @@ def test_a_rise_that_two_windows_share_is_found_with_its_time(world):
     since = found.facts["concept"]["alarm_since"]
     assert "2024-03-06" < since < "2024-03-11"
     assert since in found.findings[0].message
+    assert found.findings[0].message.endswith(
+        "; as long as errors come together no more than on the holdout, the detector alarms by "
+        "chance alone once in 2,000,000 labels or less often"
+    )
 
 
 def test_a_window_that_is_run_again_starts_where_it_started(world):

@@ -97,6 +97,19 @@ def test_the_variance_between_days_is_found(days):
     assert 0.5 * true < np.mean(found) < 3 * true
 
 
+def test_of_few_days_more_is_taken_for_granted_than_a_test_would_find():
+    """Ten days of which a test found nothing: each of them led to a false alarm later."""
+    random = np.random.default_rng(2)
+    log_odds = np.log(1 / 9) + random.normal(0, 0.3, (100, 10))
+    rates = 1 / (1 + np.exp(-np.repeat(log_odds, 500, axis=1)))
+
+    found = np.array([dispersion(random.random(5000) < rate, by_days(5000, 10)) for rate in rates])
+
+    true = 1 + 499 * np.var(1 / (1 + np.exp(2.2 - random.normal(0, 0.3, 10_000)))) / 0.09
+    assert found.min() > 1
+    assert np.mean(found < true) < 0.25
+
+
 def test_errors_that_come_together_within_hours_are_found():
     # Every evening is bad, and the days are all alike.
     evening = np.arange(12_000) % 600 >= 450
