@@ -12,7 +12,8 @@ _CUTS = np.array([0.005, 0.01, 0.02, 0.05, *np.arange(0.1, 0.95, 0.05), 0.95, 0.
 _LEAST_ROWS = 20
 _GROUPS, _RESIDUALS = 10, 50
 _DIGITS = 8
-_MAX_CLASSES = 50
+MAX_CLASSES = 50
+"""Of a classifier with more classes nothing is learned: a holdout has too few rows of each."""
 
 
 def calibrate(y: Array, answers: Predictions, *, regression: bool) -> Calibration | None:
@@ -41,7 +42,7 @@ def calibrate(y: Array, answers: Predictions, *, regression: bool) -> Calibratio
     if regression:
         return _residuals(y, answers.prediction)
     probability = answers.probability
-    if probability is None or probability.shape[1] > _MAX_CLASSES or not len(y):
+    if probability is None or probability.shape[1] > MAX_CLASSES or not len(y):
         return None
     classes = [1] if probability.shape[1] == 2 else range(probability.shape[1])
     return Calibration(knots=[_knots(probability[:, code], y == code) for code in classes])

@@ -23,7 +23,7 @@ import numpy as np
 from components.core.verdict import Finding, Severity
 from components.model.answers import ModelSource, champion_answers
 from components.model.bootstrap import time_blocks
-from components.model.calibration import calibrated, groups_of
+from components.model.calibration import MAX_CLASSES, calibrated, groups_of
 from components.model.metrics import Metric, metric_named
 from components.model.records import Bounds, Calibration, TrainingRecord
 from components.model.rows import Rows
@@ -122,7 +122,9 @@ def estimate_finding(
     metric = metric_named(spec.metric)
     if record.calibration is None:
         reason = "the champion states no probabilities"
-        if record.task == "regression" or "log_loss" in record.metrics:
+        if len(record.classes) > MAX_CLASSES:
+            reason = f"the champion has more than {MAX_CLASSES} classes"
+        elif record.task == "regression" or "log_loss" in record.metrics:
             reason = "the champion's training record holds no calibration; train again"
         return _finding(spec, f"there is none of {metric.name}, because {reason}")
     rows = _some(data, spec.training.seed)

@@ -117,6 +117,25 @@ def test_an_expected_loss_warns_while_nothing_is_measured_and_never_more(trained
     assert beside.severity == "info"
 
 
+@pytest.mark.parametrize("known", [{"log_loss": 1.0}, {}])
+def test_more_than_fifty_classes_are_said_and_training_again_is_not_asked_for(trained, known):
+    many = {
+        "calibration": None,
+        "task": "multiclass",
+        "classes": list(range(51)),
+        "metrics": known,
+    }
+    record = trained.record.model_copy(update=many)
+    rows, _, _ = read_window(trained.window("2024-03"), trained.spec)
+
+    found = estimate_finding(trained.spec, rows, None, record, "v1", model_of(trained), None)
+
+    assert found.message == (
+        "estimate: there is none of roc_auc, because the champion has more than 50 classes"
+    )
+    assert (found.severity, found.value) == ("info", None)
+
+
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 def test_other_tasks(task, request):
     trained = request.getfixturevalue(task)
