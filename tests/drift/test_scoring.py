@@ -109,3 +109,4 @@ def test_the_true_divergence_is_that_of_a_very_fine_histogram(kind):
 def test_the_bound_of_a_share_is_that_of_clopper_and_pearson():
     # At the bound so few alarms have a chance of 5 %: 0 of 200 at 1.49 %, as (1 - x)^200 = 0.05.
     assert false_alarms.upper_bound(0, 200) == pytest.approx(1 - 0.05 ** (1 / 200))
+    assert false_alarms.upper_bound(200, 200) == 1

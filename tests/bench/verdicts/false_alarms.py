@@ -139,6 +139,8 @@ def count_alarms(task: Task) -> Alarms:
 
 def upper_bound(alarms: int, resamples: int) -> float:
     """The one-sided upper 95 % bound of a share (Clopper and Pearson, 1934)."""
+    if alarms == resamples:
+        return 1.0
     return float(stats.beta.ppf(0.95, alarms + 1, resamples - alarms))
 
 
