@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,15 @@ _MOST = 3
 class Cause:
     """Why `rows` of the differing values differ: its kind for machines, its text for people.
 
-    `column` is the other column in question, where there is one.
+    `column` is the other column in question, where there is one; `estimated` says that not all of
+    the values were looked at.
     """
 
     kind: str
     text: str
     rows: int
     column: str = ""
+    estimated: bool = field(default=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ def describe(causes: Sequence[Cause], rows: int, sampled: bool = False) -> str:
         return causes[0].text
     parts = []
     for cause in causes:
-        share = f"about {percent(cause.rows / rows)}" if sampled else f"{cause.rows:,} of {rows:,}"
+        about = sampled or cause.estimated
+        share = f"about {percent(cause.rows / rows)}" if about else f"{cause.rows:,} of {rows:,}"
         parts.append(f"in {share}: {cause.text}")
     return "; ".join(parts)

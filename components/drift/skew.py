@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ def check_skew(
 
     Returns:
         The verdict; its facts hold the rows, the features that are `skewed` and that are
-        `underpowered`, and by feature the `causes` found, in `rows` of at most 4,000 that differ.
+        `underpowered`, and by feature the `causes` found, in `rows` of at most 4,000 that differ
+        (of long texts an estimate).
         Where nothing was logged it is a `warn` that says so.
 
     Raises:
@@ -204,7 +206,7 @@ def _swapped(name: str, cause: Cause, causes: Mapping[str, list[Cause]]) -> Caus
     if not cause.column or name not in back:
         return cause
     text = f"swapped with {cause.column}: each is served with the other's values"
-    return Cause("swapped", text, cause.rows, cause.column)
+    return replace(cause, kind="swapped", text=text)
 
 
 def _nothing_logged(window: Window, champion: str, matched: Matched) -> Finding:

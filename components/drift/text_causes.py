@@ -8,13 +8,14 @@ import unicodedata
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from components.data.convert import NO_VALUE
 from components.drift.causes import Cause, Pattern, choose
 from components.drift.number_causes import number_causes
-from components.drift.text_pairs import Same, TextPairs, Texts
+from components.drift.text_pairs import Same, TextPairs, Texts, spread_rows
 from components.drift.text_times import same_time, time_shift
 
 _TRUTHS = [{"yes", "true", "1", "y", "t", "on"}, {"no", "false", "0", "n", "f", "off"}]
@@ -36,6 +37,10 @@ def text_causes(
 ) -> list[Cause]:
     """What turns the trained texts into the served ones; empty where there is no pattern.
 
+    Of texts with more than about a million characters in all, evenly spread rows are looked at that
+    have so many, but at least 50: how many rows a cause explains is then an estimate. Each is
+    looked at as a whole, since what differs further on only would seem to be alike.
+
     Args:
         served: (n,) with None for missing, of the rows that differ.
         trained: (n,) likewise.
@@ -46,9 +51,31 @@ def text_causes(
     >>> text_causes([" ua", "aa ", " b6", " mq", "us "], ["ua", "aa", "b6", "mq", "us"])
     [Cause(kind='format', text='only white space differs', rows=5, column='')]
     """
-    pairs = TextPairs(served, trained, trained if population is None else population)
+    population = trained if population is None else population
+    rows = spread_rows(served, trained)
+    if rows is None:
+        return _causes(served, trained, population, others or {}, before)
+
+    def some(texts: Texts) -> Texts:
+        return [texts[row] for row in rows]
+
+    few = {name: some(texts) for name, texts in (others or {}).items()}
+    last = None if before is None else some(before)
+    found = _causes(some(served), some(trained), population, few, last)
+    scale = len(served) / len(rows)
+    return [replace(one, rows=round(one.rows * scale), estimated=True) for one in found]
+
+
+def _causes(
+    served: Texts,
+    trained: Texts,
+    population: Texts,
+    others: Mapping[str, Texts],
+    before: Texts | None,
+) -> list[Cause]:
+    pairs = TextPairs(served, trained, population)
     patterns = [*_gaps(pairs), *_defaults(pairs)]
-    for name, values in (others or {}).items():
+    for name, values in others.items():
         if pattern := pairs.copy("column", f"served is what training has in {name}", values, name):
             patterns.append(pattern)
     if before is not None:

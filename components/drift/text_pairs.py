@@ -15,12 +15,35 @@ Same = Callable[[str, str], bool]
 
 _SEED = 0
 _DRAWS = 1000
+# Of longer texts fewer rows and pairs by chance are looked at, so that each pattern costs about a
+# million characters; but some are.
+_CHARACTERS = 1 << 20
+_LEAST_LOOK = 50
+_LEAST_DRAWS = 100
 _TRIES = 16
 _LEAST_ROWS = 5
 _LEAST_VALUES = 2
 # How much oftener than any other one the most frequent beginning or end occurs, if it is one.
 _CLEAR = 3.0
 _LOOK = 0.04
+
+
+def spread_rows(served: Texts, trained: Texts) -> list[int] | None:
+    """The rows, spread evenly, of which a look at each costs little; None where all rows do.
+
+    >>> spread_rows(["a"] * 9, ["b"] * 9), len(spread_rows(["a" * 99_999] * 200, ["b"] * 200))
+    (None, 50)
+    """
+    rows = max(_affordable(served, trained), _LEAST_LOOK)
+    if rows >= len(served):
+        return None
+    return [place * (len(served) - 1) // (rows - 1) for place in range(rows)]
+
+
+def _affordable(served: Texts, trained: Texts) -> int:
+    """How many pairs have about a million characters."""
+    total = sum(len(text) for side in (served, trained) for text in side if text is not None)
+    return _CHARACTERS * len(served) // max(total, 1)
 
 
 class TextPairs:
@@ -92,8 +115,9 @@ class TextPairs:
         trained = [b for _, b in self.all if b is not None]
         if not trained or not self._texts:
             return []
-        rows = self._random.integers(0, len(trained), _DRAWS)
-        draws = self._random.integers(0, len(self._texts), (_DRAWS, _TRIES)).tolist()
+        size = min(max(_affordable(self.served, self.trained), _LEAST_DRAWS), _DRAWS)
+        rows = self._random.integers(0, len(trained), size)
+        draws = self._random.integers(0, len(self._texts), (size, _TRIES)).tolist()
         pairs = []
         for row, tries in zip(rows.tolist(), draws, strict=True):
             b = trained[row]

@@ -387,3 +387,31 @@ def test_the_simplest_of_equally_good_patterns_is_named():
     simple, other = Pattern("a", "simple", nearly), Pattern("b", "other", every)
     assert choose([simple, other], 100)[0].text == "simple"
     assert choose([other, simple], 100)[0].text == "other"
+
+
+def test_of_long_texts_fewer_rows_are_looked_at():
+    long = ["x y " * 6_000 + str(i) for i in range(120)]
+    looked = []
+
+    class Counted(str):
+        def upper(self):
+            looked.append(1)
+            return str.upper(self)
+
+    served = [text.upper() if i % 4 else "id-" + text for i, text in enumerate(long)]
+    causes = text_causes(served, [Counted(text) for text in long], long[:200])
+    assert [cause.text for cause in causes] == [
+        "served is in upper case",
+        "served begins with 'id-' before trained",
+    ]
+    assert all(cause.estimated for cause in causes)
+    assert sum(cause.rows for cause in causes) == 120
+    assert len(looked) <= 150  # 50 rows and 100 pairs by chance
+    assert describe(causes, 120).startswith("in about 7")
+
+
+def test_what_differs_far_into_long_texts_is_not_taken_for_alike():
+    long = ["x y " * 1_500 + f"{i:04d}" for i in range(60)]
+    served = [text[:-4] + text[-4:][::-1] + "q" * (i % 3) for i, text in enumerate(long)]
+    differ = [(a, b) for a, b in zip(served, long, strict=True) if a != b]
+    assert text_causes([a for a, _ in differ], [b for _, b in differ], long) == []
