@@ -64,7 +64,7 @@ def change(
         verb = "lost" if _empty(current) > _empty(reference) else "gained"
         return f"{verb} values: rows without one {gap}"
     if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
-        what = _numbers_change(reference, current)
+        what = _numbers_change(reference, current, psi)
     elif isinstance(reference, CategoryProfile) and isinstance(current, CategoryProfile):
         what = _categories_change(reference, current, psi)
     else:
@@ -77,16 +77,28 @@ def pair(before: float, after: float) -> str:
 
     >>> pair(37.04, 77.0), pair(1017.94, 1018.21), pair(0.0, 1234567.0)
     ('37 -> 77', '1,017.9 -> 1,018.2', '0 -> 1,234,567')
+    >>> pair(1704067200.0, 1704153600.0)  # dates, in seconds
+    '1.7041e+09 -> 1.7042e+09'
     """
     scale = max(abs(before), abs(after))
     if scale and not 1e-4 <= scale < 1e9:
-        return f"{before:.3g} -> {after:.3g}"
+        return _significant(before, after)
     whole = len(str(int(scale)))
     gap = abs(after - before)
     wanted = max(3 - whole, 0) if scale >= 1 else 2 - math.floor(math.log10(scale or 1.0))
     if gap:
         wanted = max(wanted, -math.floor(math.log10(gap)))
-    return " -> ".join(_trim(f"{value:,.{min(wanted, 9)}f}") for value in (before, after))
+    texts = [_trim(f"{value:,.{min(wanted, 9)}f}") for value in (before, after)]
+    return " -> ".join(texts) if len(set(texts)) > 1 or not gap else _significant(before, after)
+
+
+def _significant(before: float, after: float) -> str:
+    """Two numbers with three significant digits, or as many more as tell them apart."""
+    for digits in range(3, 18):  # 17 tell any two doubles apart
+        texts = [f"{value:,.{digits}g}" for value in (before, after)]
+        if texts[0] != texts[1] or before == after:
+            break
+    return " -> ".join(texts)
 
 
 def pair_text(served: object, trained: object) -> str:
@@ -119,8 +131,8 @@ def _measured(evidence: Evidence, threshold: Threshold) -> str:
     return f"{psi:.3f} ± {error:.3f}" if near else f"{psi:.2f}"
 
 
-def _numbers_change(reference: NumericProfile, current: NumericProfile) -> str:
-    odd = _unusual_change(reference, current)
+def _numbers_change(reference: NumericProfile, current: NumericProfile, psi: float) -> str:
+    odd = _unusual_change(reference, current, psi)
     if odd is not None:
         return odd
     before, after = ([p.quantile(q) or 0.0 for q in _QUARTERS] for p in (reference, current))
@@ -136,7 +148,7 @@ def _numbers_change(reference: NumericProfile, current: NumericProfile) -> str:
     return f"changed its shape: {_shape(reference, current)}"
 
 
-def _unusual_change(reference: NumericProfile, current: NumericProfile) -> str | None:
+def _unusual_change(reference: NumericProfile, current: NumericProfile, psi: float) -> str | None:
     """What is not a matter of degree: constant, infinite, or out of the reference's range."""
     if not reference.finite or not current.finite:
         return "has only infinite values now" if reference.finite else "had no finite values before"
@@ -146,7 +158,9 @@ def _unusual_change(reference: NumericProfile, current: NumericProfile) -> str |
     if reference.minimum == reference.maximum and not constant:
         return f"is not constant any more: every value was {_number(reference.minimum)}"
     infinite, before = (1 - p.finite / p.present for p in (current, reference))
-    if infinite > before + _MANY:
+    counts = [p.present - p.finite for p in (reference, current)]
+    part = _part(counts[0], reference.present, counts[1], current.present)
+    if infinite > before + _MANY and part >= psi / 2:
         return f"has infinite values: {percent(before)} -> {percent(infinite)} of the values"
     return _outside(reference, current)
 
@@ -235,8 +249,12 @@ def _empty_part(
     reference: NumericProfile | CategoryProfile, current: NumericProfile | CategoryProfile
 ) -> float:
     """The part of the index that comes from the rows without a value."""
-    p = (reference.empty + 0.5) / (reference.rows + 1)
-    q = (current.empty + 0.5) / (current.rows + 1)
+    return _part(reference.empty, reference.rows, current.empty, current.rows)
+
+
+def _part(before: int, n: int, after: int, m: int) -> float:
+    """The part of the index that comes from some of the rows: `before` of n, `after` of m."""
+    p, q = (before + 0.5) / (n + 1), (after + 0.5) / (m + 1)
     return (q - p) * math.log(q / p) + (p - q) * math.log((1 - q) / (1 - p))
 
 

@@ -3,6 +3,8 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.drift.describe import change, notes, pair, sentence
 from components.drift.profile import profile_arrays
@@ -54,6 +56,11 @@ def _sentence(reference, current):
             NORMAL,
             np.where(np.arange(3000) % 5, NORMAL, np.inf),
             r"x has infinite values: 0 % -> 20\.0 % of the values",
+        ),
+        (
+            NORMAL,
+            np.where(np.arange(3000) % 66, NORMAL + 30, np.inf),
+            r"x moved up: median 50\.\d+ -> 80",
         ),
         (np.full(3000, 7.0), NORMAL, "x is not constant any more: every value was 7 "),
         (
@@ -147,7 +154,20 @@ def test_values_that_a_model_cannot_use_are_noted():
         (0.0123, 0.0145, "0.0123 -> 0.0145"),
         (-5.0, 5.0, "-5 -> 5"),
         (99.99, 100.01, "99.99 -> 100.01"),
+        (1704067200.0, 1704153600.0, "1.7041e+09 -> 1.7042e+09"),
+        (1704067200.0, 1704067201.0, "1,704,067,200 -> 1,704,067,201"),
+        (1704067200.0, 1704067200.0, "1.7e+09 -> 1.7e+09"),
+        (1e16, 1e16 + 2, "10,000,000,000,000,000 -> 10,000,000,000,000,002"),
+        (5e-7, 5.0001e-7, "5e-07 -> 5.0001e-07"),
+        (1000.0, 1000.0 + 2**-41, "1,000 -> 1,000.0000000000005"),
     ],
 )
 def test_numbers_have_as_many_digits_as_they_need(before, after, text):
     assert pair(before, after) == text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.floats(0, 1e-6))
+def test_numbers_that_differ_never_read_alike(before, change):
+    after = before * (1 - change)
+    left, right = pair(before, after).split(" -> ")
+    assert (left == right) <= (before == after)
