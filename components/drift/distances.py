@@ -197,34 +197,6 @@ def kolmogorov_smirnov(reference: Counts, current: Counts) -> float:
     return float(np.max(np.abs(_distribution(reference) - _distribution(current))))
 
 
-def wasserstein(
-    reference: Counts, current: Counts, edges: NDArray[np.float64], discrete: bool
-) -> float:
-    """The area between the two distribution functions, in the column's unit.
-
-    Args:
-        reference: (k + 1,) counts.
-        current: (k + 1,) counts.
-        edges: (k,) upper ends of all cells but the last.
-        discrete: whether all values lie on the edges; else they spread evenly over their cells.
-
-    >>> edges = np.array([0.0, 1.0, 2.0])
-    >>> wasserstein(np.array([0, 9.0, 0, 0]), np.array([0, 0, 9.0, 0]), edges, discrete=True)
-    1.0
-    """
-    gap = (_distribution(reference) - _distribution(current))[:-1]
-    width = np.diff(edges)
-    if discrete:
-        return float(np.sum(np.abs(gap[:-1]) * width))
-    left, right = gap[:-1], gap[1:]
-    same = left * right >= 0
-    size = np.abs(left) + np.abs(right)
-    # Where the difference changes its sign within a cell there are two triangles.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        area = np.where(same, size / 2, (left**2 + right**2) / (2 * size))
-    return float(np.sum(area * width))
-
-
 def _smoothed(counts: Counts) -> Counts:
     shares: Counts = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
     return shares

@@ -20,20 +20,16 @@ def _samples(seed, kind="normal"):
 def _profiled(reference, current):
     before = profile_arrays({"x": pa.array(reference)})
     after = profile_arrays({"x": pa.array(current)}, before).columns["x"]
-    column = before.columns["x"]
-    counts = [np.array(p.counts, dtype=float) for p in (column, after)]
-    return *counts, np.array(column.edges), column.discrete
+    return [np.array(p.counts, dtype=float) for p in (before.columns["x"], after)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kind", ["normal", "counts"])
 def test_from_a_profile_as_from_the_rows(seed, kind):
     x, y = _samples(seed, kind)
-    before, after, edges, discrete = _profiled(x, y)
+    before, after = _profiled(x, y)
     exact = stats.ks_2samp(x, y).statistic
     assert distances.kolmogorov_smirnov(before, after) == pytest.approx(exact, abs=1e-3)
-    area = distances.wasserstein(before, after, edges, discrete)
-    assert area / x.std() == pytest.approx(stats.wasserstein_distance(x, y) / x.std(), abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
