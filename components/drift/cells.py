@@ -141,12 +141,19 @@ def _expected(reference: Counts, current: Counts) -> Counts:
     return np.asarray((reference + current) * share, dtype=np.float64)
 
 
-def cuts(reference: NumericProfile, counts: Counts) -> NDArray[np.int64]:
-    """Choose the edges at which the fine cells are cut into tenths and finer tails.
+def cuts(
+    reference: NumericProfile, counts: Counts, shares: Counts = _SHARES, heavy: float = _HEAVY
+) -> NDArray[np.int64]:
+    """Choose the edges at which the fine cells are cut, into tenths and finer tails if not told.
+
+    Besides the shares' places there are cuts at the ends of the finite values, and around cells
+    that hold many rows.
 
     Args:
         reference: the column's reference.
         counts: (k,) its counts.
+        shares: (s,) the shares of the rows at which to cut.
+        heavy: the share from which on a cell of the profile stays one by itself.
 
     Returns:
         (c,) indices of edges, ascending: each ends a cell, and begins the next.
@@ -155,11 +162,11 @@ def cuts(reference: NumericProfile, counts: Counts) -> NDArray[np.int64]:
     rows = counts.sum()
     if not below.size or not rows:
         return np.array([], dtype=np.int64)
-    targets = rows * _SHARES
+    targets = rows * shares
     lowest = np.searchsorted(below, reference.negative_infinite, side="right") - 1
     highest = np.searchsorted(below, rows - reference.positive_infinite, side="left")
-    heavy = np.flatnonzero(counts >= rows * _HEAVY)
-    cuts = [*np.searchsorted(below, targets, side="left"), lowest, highest, *heavy, *(heavy - 1)]
+    alone = np.flatnonzero(counts >= rows * heavy)
+    cuts = [*np.searchsorted(below, targets, side="left"), lowest, highest, *alone, *(alone - 1)]
     found = np.unique(np.array(cuts, dtype=np.int64))
     return found[(found >= 0) & (found < below.size)]
 

@@ -21,6 +21,7 @@ from pydantic import Field
 
 from components.core.errors import DataError
 from components.core.verdict import Document
+from components.drift.cells import cuts
 from components.drift.columns import CategoryProfile, NumericProfile
 from components.drift.profile import LABEL, PREDICTION, Profile
 from components.drift.values import as_strings, read_numbers
@@ -179,21 +180,12 @@ def _coarse(reference: Column) -> NDArray[np.float64] | pa.Array:
     The edges are the reference's own at its twentieths, in its tails, around values that many rows
     share, and at the ends of its range.
     """
-    counts = np.array(reference.counts, dtype=np.int64)
+    counts = np.array(reference.counts, dtype=np.float64)
     if isinstance(reference, CategoryProfile):
         order = sorted(range(len(counts)), key=lambda i: (-counts[i], reference.known[i]))
         return pa.array(sorted(reference.known[i] for i in order[:_CATEGORIES]), pa.string())
-    below, rows = np.cumsum(counts)[:-1], counts.sum()
-    if not below.size or not rows:
-        return np.array([], dtype=np.float64)
-    lowest = np.searchsorted(below, reference.negative_infinite, side="right") - 1
-    highest = np.searchsorted(below, rows - reference.positive_infinite, side="left")
-    heavy = np.flatnonzero(counts >= rows * _HEAVY)
-    cuts = np.concatenate(
-        [np.searchsorted(below, rows * _SHARES), [lowest, highest], heavy, heavy - 1]
-    )
-    cuts = np.unique(cuts[(cuts >= 0) & (cuts < below.size)])
-    return np.array(reference.edges, dtype=np.float64)[cuts]
+    chosen = cuts(reference, counts, _SHARES, _HEAVY)
+    return np.array(reference.edges, dtype=np.float64)[chosen]
 
 
 def _cells_of(array: pa.Array, cells: NDArray[np.float64] | pa.Array) -> Integers:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.drift.cells import LEAST_EXPECTED, Cells, category_cells, numeric_cells, pool
+from components.drift.cells import LEAST_EXPECTED, Cells, category_cells, cuts, numeric_cells, pool
 from components.drift.profile import profile_arrays
 
 counts = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=20)
@@ -27,6 +27,21 @@ def test_pooling_keeps_every_row_and_leaves_no_cell_nearly_empty(pairs, data):
     if len(pooled.reference) > 1:
         expected = (pooled.reference + pooled.current) * min(n, m) / (n + m)
         assert expected.min() >= LEAST_EXPECTED - 1e-9
+
+
+def test_the_shares_and_what_is_heavy_can_be_told():
+    values = np.random.default_rng(1).permutation(np.append(np.arange(0.5, 900), [7.2] * 60))
+    column = profile_arrays({"x": pa.array(np.append(values, [np.inf] * 40))}).columns["x"]
+    counts = np.array(column.counts, dtype=float)
+
+    def edges(*told):
+        return np.array(column.edges)[cuts(column, counts, *told)]
+
+    halves = edges(np.array([0.5]), 0.2)
+    assert halves.size == 3  # with the ends of the finite values
+    assert (values <= halves[1]).sum() == 500
+    assert set(edges(np.array([0.5]), 0.05)) == {*halves, np.nextafter(7.2, 0), 7.2}
+    assert edges().size > 10  # the tenths, if not told
 
 
 def test_tenths_of_the_reference_finer_tails_and_a_cell_for_missing_values():
