@@ -36,6 +36,17 @@ def test_every_type_is_read_and_every_row_accounted_for(array):
     assert len(as_strings(array)) == len(array)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.binary_view()],
+    ids=str,
+)
+def test_null_is_missing_in_texts_of_every_layout(kind):
+    texts = read_texts(pa.array(["a", None, "b", None, "a"]).cast(kind))
+    assert dict(zip(texts.names.to_pylist(), texts.counts, strict=True)) == {"a": 2, "b": 1}
+    assert (texts.missing, texts.unreadable) == (2, 0)
+
+
 def test_infinities_are_kept_apart_from_missing_values():
     numbers = read_numbers(pa.array([1.0, float("inf"), float("nan"), None]))
     assert np.isinf(numbers.values).tolist() == [False, True, False, False]
