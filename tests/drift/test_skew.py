@@ -346,6 +346,21 @@ def test_a_short_run_of_the_scoring(title, tmp_path, window):
     assert [line.found for line in lines] == [line.wrong for line in lines]
 
 
+def test_the_scoring_sees_other_rows_and_causes_too_many(tmp_path, window):
+    title = "units and formats"
+    wrongs = WINDOWS[title]
+    truth = write_window(tmp_path, 20_000, wrongs, seed=7)
+    paths = tmp_path / "data.parquet", tmp_path / "log.parquet"
+    verdict = check_skew(*paths, parse_spec(SPEC), window, "v1")
+    moved = truth | {"mass": {f"other-{name}" for name in truth["mass"]}}
+    found = {line.cells[1]: line for line in score(title, wrongs, moved, verdict)}
+    assert (found["mass"].found, found["mass"].false) == (0, 5)
+    assert found["price"].found == found["price"].wrong
+    verdict.facts["causes"]["price"].append({"kind": "sign", "text": "more", "rows": 5})
+    found = {line.cells[1]: line for line in score(title, wrongs, truth, verdict)}
+    assert (found["price"].false, found["mass"].false) == (1, 0)
+
+
 def test_files_that_cannot_be_read_are_named(tmp_path, spec, window, write, rows):
     with pytest.raises(DataError, match=r"gone\.parquet"):
         check_skew(write(rows(5)), tmp_path / "gone.parquet", spec, window, "v1")

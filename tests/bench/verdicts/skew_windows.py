@@ -47,6 +47,7 @@ class Wrong:
     """What is done to some values of a column, and the words by which its finding explains it.
 
     `rows` says which rows are chosen from, where not all will do; no words: nothing explains it.
+    `causes` is how many there are to be named where there are words.
     """
 
     column: str
@@ -54,7 +55,7 @@ class Wrong:
     change: Break
     words: str = ""
     rows: Callable[[dict[str, Column]], Column] | None = None
-    part: float = 1.0
+    causes: int = 1
 
 
 def _each(function: Callable[[str], str | None]) -> Break:
@@ -110,7 +111,7 @@ WINDOWS: dict[str, list[Wrong]] = {
     ],
     "mixed, six columns clean": [
         Wrong("warmth", "Celsius, 0 and noise", _on(_mixed),
-              r"in \d+ of \d+: served in degrees Celsius.*; in \d+ of \d+: served is 0"),
+              r"in \d+ of \d+: served in degrees Celsius.*; in \d+ of \d+: served is 0", causes=2),
         Wrong("mass", "cut off", lambda v, _, __: np.full(len(v), v.min() * 0.999), "cut off at",
               lambda made: made["mass"] >= np.partition(made["mass"], -84)[-84]),
         Wrong("rate", "half precision", _on(lambda v: v.astype("f2").astype("f8")), "float16"),
@@ -129,10 +130,10 @@ WINDOWS: dict[str, list[Wrong]] = {
 }  # fmt: skip
 
 
-def write_window(folder: Path, rows: int, wrongs: list[Wrong], seed: int) -> dict[str, int]:
-    """Write data.parquet and log.parquet; returns how many values of each column are wrong."""
+def write_window(folder: Path, rows: int, wrongs: list[Wrong], seed: int) -> dict[str, set[str]]:
+    """Write data.parquet and log.parquet; returns the ids of the rows wrong, by column."""
     random = np.random.default_rng(seed)
-    truth: dict[str, int] = {}
+    truth: dict[str, set[str]] = {}
     chunk = min(rows, _CHUNK)
     with (
         pq.ParquetWriter(folder / "data.parquet", _schema("")) as data,
@@ -144,7 +145,8 @@ def write_window(folder: Path, rows: int, wrongs: list[Wrong], seed: int) -> dic
             data.write_table(_table(made, ids, "", chunk), row_group_size=1 << 17)
             served = dict(made)
             for wrong in wrongs if start == 0 else ():
-                served[wrong.column], truth[wrong.column] = _broken(wrong, wrongs, made, random)
+                served[wrong.column], places = _broken(wrong, wrongs, made, random)
+                truth[wrong.column] = {ids[place] for place in places.tolist()}
             order = random.permutation(chunk)
             logged = _table(served, ids, "feature.", chunk).take(pa.array(order))
             log.write_table(logged, row_group_size=1 << 16)
@@ -155,8 +157,11 @@ def write_window(folder: Path, rows: int, wrongs: list[Wrong], seed: int) -> dic
 
 def _broken(
     wrong: Wrong, wrongs: list[Wrong], made: dict[str, Column], random: np.random.Generator
-) -> tuple[Column, int]:
-    """A column with some of its values made wrong, the same rows for all columns of a swap."""
+) -> tuple[Column, Column]:
+    """A column with some of its values made wrong, and their places.
+
+    They are the same for all columns of a swap.
+    """
     values, count = made[wrong.column], -(-WRONG // len(wrongs))
     if wrong.rows is not None:
         able = np.flatnonzero(wrong.rows(made))
@@ -176,7 +181,7 @@ def _broken(
         same = np.isclose(changed, old, rtol=1e-6, atol=0.0, equal_nan=True)
     else:
         same = changed == old
-    return served, int(np.count_nonzero(~same))
+    return served, rows[~same]
 
 
 def _missing(values: Column) -> Column:
