@@ -44,7 +44,10 @@ def wasserstein(reference: NumericProfile, current: NumericProfile) -> float | N
         after[np.searchsorted(edges, place[0])] = 0.0
     low, high = reference.span
     inside = (edges >= low) & (edges <= high)
-    area = _area((before - after)[inside], np.diff(edges[inside] / reference.spread))
+    # Halves, where a difference could be too large for a double; else small ones would be rounded.
+    part = 2.0 if high - low == np.inf else 1.0
+    width = np.diff(edges[inside] / part) / reference.spread * part
+    area = _area((before - after)[inside], width)
     for ours, theirs in zip(reference.excess, current.excess, strict=True):
         area += abs(ours / reference.finite - theirs / current.finite) * EXCESS_UNIT
     return area

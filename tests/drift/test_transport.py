@@ -48,6 +48,14 @@ def test_the_distance_of_many_values_far_away_is_that_of_one():
     assert wasserstein(reference.columns["x"], whole.columns["x"]) == pytest.approx(2**24, abs=10)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1.7e9, 1e16])
+def test_the_distance_does_not_depend_on_where_the_values_lie(offset):
+    draw = np.random.default_rng(14)
+    before, after = draw.integers(0, 50, 5000) * 2.0, draw.integers(20, 30, 5000) * 2.0
+    exact = stats.wasserstein_distance(before, after) / before.std()
+    assert _distance(before + offset, after + offset) == pytest.approx(exact, abs=1e-3)
+
+
 def test_infinite_values_are_left_out():
     after = np.append(BEFORE, [np.inf, -np.inf])
     assert _distance(BEFORE, after) == pytest.approx(0, abs=1e-12)
