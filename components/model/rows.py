@@ -84,7 +84,10 @@ class Rows:
                     "the spec no longer lists; list it again, or give the changed model another "
                     "name in the spec"
                 )
-        return features_frame(self.table, wanted)
+        return features_frame(self._features(wanted.features), wanted)
+
+    def _features(self, names: list[str]) -> pa.Table:
+        return self.table.select(names)
 
     def part(self, start: int, stop: int | None = None) -> Rows:
         """The rows from one position to another, the second excluded."""
@@ -128,12 +131,17 @@ def labelled_rows(table: pa.Table, spec: Spec) -> Rows:
         table: the spec's columns, each of its own type.
         spec: the model's spec.
     """
+    labelled = table.filter(has_label(table, spec))
+    return Rows(spec, in_order(labelled, spec), table.num_rows - labelled.num_rows)
+
+
+def has_label(table: pa.Table, spec: Spec) -> pa.ChunkedArray:
+    """Which rows (n,) of a table have a label that can be used."""
     target = table.column(spec.columns.target)
     known = pc.is_valid(target)
     if spec.task == "regression":
         known = pc.and_(known, pc.fill_null(pc.is_finite(target.cast(pa.float64())), False))
-    labelled = table.filter(known)
-    return Rows(spec, in_order(labelled, spec), table.num_rows - labelled.num_rows)
+    return known
 
 
 def in_order(table: pa.Table, spec: Spec) -> pa.Table:

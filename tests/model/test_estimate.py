@@ -1,5 +1,7 @@
 """The estimate: right where the features shift, and blind to concept drift, which is documented."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -221,7 +223,7 @@ def test_a_window_that_nobody_labelled(tmp_path):
 
     finding = estimate_finding(
         trained.spec,
-        type(rows)(trained.spec, empty, 0),
+        replace(rows, table=empty),
         None,
         trained.record,
         "v1",
