@@ -36,6 +36,9 @@ from components.drift.tally import same_cells
 from components.drift.variation import Variation
 from components.spec.model import Spec
 
+# So many columns are named in the headline.
+_NAMED = 3
+
 
 def check_drift(
     current: Profile,
@@ -104,7 +107,7 @@ def check_drift(
         findings.append(joint_finding(*together, spec, level, drifted, importances, excused))
     ordered = sorted(findings, key=lambda finding: rank(finding, importances or {}))
     underpowered = [f.column for f in ordered if f.answer == "underpowered"]
-    quiet = _quiet(len(judged), len(underpowered))
+    quiet = _quiet(len(judged), underpowered)
     facts = {
         "rows": _rows(current, spec),
         "reference_rows": _rows(reference, spec),
@@ -170,6 +173,9 @@ def _rows(profile: Profile, spec: Spec) -> int:
     return max((column.rows for column in features if column is not None), default=0)
 
 
-def _quiet(judged: int, underpowered: int) -> str:
+def _quiet(judged: int, unsure: list[str]) -> str:
     text = f"none of {judged} columns drifted"
-    return f"{text}; too few data to tell for {underpowered}" if underpowered else text
+    if not unsure:
+        return text
+    more = f" and {len(unsure) - _NAMED} more" if len(unsure) > _NAMED else ""
+    return f"{text}; too few data to tell for {', '.join(unsure[:_NAMED])}{more}"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # scipy.special alone: scipy.stats takes most of a second to import.
-from scipy.special import chdtri, fdtri
+from scipy.special import chdtrc, chdtri, fdtri
 
 from components.core.window import Window
 from components.drift import distances
@@ -28,6 +28,8 @@ from components.drift.variation import ColumnVariation, Integers, Variation
 # vary at least as much where the process is stationary.
 LEAST_BLOCKS, WANTED_BLOCKS = 4, 12
 _SURE = 0.95
+# From this p-value on the blocks differ by chance alone.
+_CHANCE = 0.01
 # Blocks of real time are not quite independent, and have longer tails than normal ones: two of
 # three count, and however many there are, no more than so many.
 _WORTH, _MOST_WORTH = 2 / 3, 10
@@ -75,7 +77,8 @@ def learn_effects(
     """What each column may differ in a window as long as this one without any drift.
 
     Each block of the reference is held against the rest of it, in the rule's own cells.
-    `prediction_bound` says what one more may show. Blocks are shorter than the window where there
+    `prediction_bound` says what one more may show; nothing, where a chi-square test of all blocks
+    finds no more than chance. Blocks are shorter than the window where there
     would be fewer than twelve: they vary at least as much.
 
     Args:
@@ -99,7 +102,8 @@ def learn_effects(
         total = np.array(column.counts, dtype=np.int64).sum(axis=0)
         effects = list(_effects(column, blocks, total, missing))
         if len(effects) >= LEAST_BLOCKS:
-            bound = prediction_bound(np.array(effects), level)
+            # Blocks that differ by chance alone say nothing against the spec's effect.
+            bound = prediction_bound(np.array(effects), level) if _vary(blocks, missing) else 0.0
             length = timedelta(seconds=joined * variation.seconds)
             learned[name] = Learned(bound, max(effects), len(effects), length)
     return learned
@@ -161,6 +165,23 @@ def _blocks(
     blocks = counts[-whole:].reshape(-1, joined, counts.shape[1]).sum(axis=1)
     sizes = rows[-whole:].reshape(-1, joined).sum(axis=1)
     return blocks[sizes >= np.median(sizes) / 4], joined
+
+
+def _vary(blocks: Integers, missing: bool) -> bool:
+    """Whether blocks differ beyond chance: Pearson's test that all have the same shares."""
+    counts = (blocks if missing else blocks[:, :-1]).astype(np.float64)
+    counts = counts[counts.sum(axis=1) > 0]
+    rows, cells = counts.sum(axis=1, keepdims=True), counts.sum(axis=0)
+    if not rows.size:
+        return False
+    rare = cells * float(rows.min() / rows.sum()) < LEAST_EXPECTED
+    counts = np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)])
+    counts = counts[:, counts.sum(axis=0) > 0]
+    expected = rows * counts.sum(axis=0) / rows.sum()
+    freedom = (counts.shape[0] - 1) * (counts.shape[1] - 1)
+    if freedom < 1:
+        return False
+    return float(chdtrc(freedom, np.sum((counts - expected) ** 2 / expected))) < _CHANCE
 
 
 def _effects(

@@ -53,7 +53,10 @@ def column_finding(
             evidence = replace(evidence, answer="drift")  # for what changed
             if psi > learned.largest:
                 answer = "underpowered"
-                ending = f"; {learned.source()} showed less, but are too few to call it drift"
+                ending = (
+                    f"; {learned.source()} showed less, but are too few to call it drift: take a "
+                    "longer training.history, or set checks.drift.learn: false"
+                )
             else:
                 ending = f"; of {learned.source()}, one differs by {learned.largest:.2f}"
     new = current.others if isinstance(current, CategoryProfile) and current.complete else {}

@@ -339,7 +339,8 @@ def test_more_than_any_block_showed_is_no_clean_bill_where_blocks_are_few(rows):
     assert (found.severity, found.answer) == ("info", "underpowered")
     assert found.message.startswith("a moved up: median 40 -> 47")
     assert found.message.endswith(
-        "; 12 blocks of 7 days in the reference showed less, but are too few to call it drift"
+        "; 12 blocks of 7 days in the reference showed less, but are too few to call it drift: "
+        "take a longer training.history, or set checks.drift.learn: false"
     )
     usual = finding(0.9, 0.6)
     assert usual.answer == "no drift"

@@ -35,6 +35,19 @@ def steady():
     return made_of({"a": draw.normal(size=45_000), "c": draw.choice(list("xyz"), 45_000)}, days)
 
 
+def test_short_references_without_variation_keep_the_specs_effect():
+    """Blocks of few rows differ by chance; that must not hide what a window shows."""
+    draw = np.random.default_rng(7)
+    days = np.repeat(np.arange(60), 100)
+    columns = {f"a{i}": draw.gamma(2, 800, 6000) for i in range(10)}
+    learned = learn_effects(made_of(columns, days)[1], list(columns), window(31), LEVEL)
+    assert sorted(found.effect for found in learned.values())[-2] == 0.0
+    # Days that move are learned from as before.
+    moving = draw.normal(size=6000) + np.repeat(draw.normal(0, 0.3, 60), 100)
+    found = learn_effects(made_of({"m": moving}, days)[1], ["m"], window(1), LEVEL)["m"]
+    assert found.effect > 0.1
+
+
 @pytest.mark.parametrize(("length", "blocks", "days"), [(1, 90, 1), (3, 30, 3), (30, 12, 7)])
 def test_without_variation_nothing_is_learned_but_noise(steady, length, blocks, days):
     learned = learn_effects(steady[1], ["a", "c"], window(length), LEVEL)
