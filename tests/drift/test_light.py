@@ -5,6 +5,7 @@ import sys
 
 from tests.bench.verdicts._speed_data import write_file, write_reference, write_wide
 from tests.bench.verdicts._speed_worker import parse, scan
+from tests.bench.verdicts.speed import _run
 
 HEAVY = {"evidently", "pandas", "scipy.stats", "sklearn"}
 PROGRAM = """
@@ -34,3 +35,10 @@ def test_many_columns_are_scored_by_the_same_scan(tmp_path):
     profile = write_reference(tmp_path / "profile.json", wide)
     scan(str(wide), str(profile))()
     assert len(parse(str(profile))().columns) == 45
+
+
+def test_memory_is_that_of_the_work_and_not_of_its_imports(tmp_path):
+    before = write_file(tmp_path / "before.parquet", 2_000, 1)
+    profile = write_reference(tmp_path / "profile.json", before)
+    cost = _run("scan", before, profile)
+    assert 0 <= cost.above < cost.megabytes / 2

@@ -37,3 +37,10 @@ def test_following_days_do_not_alarm_with_learned_effects():
     assert found.fixed >= 5
     assert found.learned == 0
     assert found.power[1] >= 7
+
+
+def test_whole_weeks_leave_little_to_learn_and_half_the_shift_is_found():
+    found = scored.score(scored.Task(scored.Case(scored.WEEKS, 91, 7), range(100_000, 100_004)))
+    assert found.power[0] == 4
+    demands = scored._demands({scored.Case(scored.WEEKS, 91, 7): found})
+    assert [demand.met for demand in demands[1:]] == [True, True]

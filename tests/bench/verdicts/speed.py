@@ -1,7 +1,8 @@
 """What a scan against a saved profile costs, in CPU time and in memory.
 
-Every figure is of a process of its own, without its imports; the median of several. What is
-demanded are ratios to what pyarrow and Evidently need for the same file in the same run.
+Every figure is of a process of its own that has done the same work on a small file before: its
+imports do not count. What is demanded are ratios to what pyarrow and Evidently need for the same
+file in the same run.
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ from tests.bench.verdicts.table import Demand, Scale, Section
 
 _SEED = 100_000
 _RUNS = 5
-_HEADER = ("work", "CPU seconds", "peak MB")
+_HEADER = ("work", "CPU seconds", "peak MB", "MB above its start")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU seconds, and the largest resident size in megabytes."""
+    """CPU seconds, the largest resident size in megabytes, and how far above that at the start."""
 
     cpu: float
     megabytes: float
+    above: float
 
     def row(self, name: str) -> list[str]:
         """A line of a table."""
-        return [name, f"{self.cpu:.2f}", f"{self.megabytes:.0f}"]
+        return [name, f"{self.cpu:.2f}", f"{self.megabytes:.0f}", f"{self.above:.0f}"]
 
 
 def measure(scale: Scale) -> list[Section]:
@@ -78,10 +80,14 @@ def _against_evidently(folder: Path, scale: Scale) -> Section:
     profile = data.write_reference(folder / "before.json", before)
     theirs = _run("evidently", after, before)
     ours = _median([_run("scan", after, profile) for _ in range(_runs(scale))])
-    cpu, memory = theirs.cpu / ours.cpu, theirs.megabytes / ours.megabytes
+    cpu, memory = theirs.cpu / ours.cpu, theirs.above / ours.above
     demands = [
         Demand("at least 50 times less CPU time than Evidently", f"{cpu:.0f}", cpu >= 50),
-        Demand("at least 5 times less memory than Evidently", f"{memory:.1f}", memory >= 5),
+        Demand(
+            "at least 5 times less memory than Evidently, above the start of each",
+            f"{memory:.1f}",
+            memory >= 5,
+        ),
     ]
     return Section(
         f"Evidently's preset, {rows:,} rows against as many",
@@ -90,7 +96,9 @@ def _against_evidently(folder: Path, scale: Scale) -> Section:
         [] if scale.quick else demands,
         [
             "Evidently has both data frames in memory before its time is taken; driftline's time "
-            "includes reading the file."
+            "includes reading the file. Memory is what each process takes after its imports, which "
+            "Evidently has most of: for Evidently the data frames, which it must have, and the "
+            "work; for driftline the saved profile, the parts of the file, and the work."
         ],
     )
 
@@ -179,4 +187,5 @@ def _median(costs: list[Cost]) -> Cost:
     return Cost(
         statistics.median(cost.cpu for cost in costs),
         statistics.median(cost.megabytes for cost in costs),
+        statistics.median(cost.above for cost in costs),
     )
