@@ -38,7 +38,7 @@ def measure(scale: Scale) -> list[Section]:
         return [
             _delays(alarms, many, few),
             _river(pool.map, 6 if scale.quick else 200),
-            _clusters(alarms, 20 if scale.quick else 200),
+            _clusters(alarms, 100 if scale.quick else 200),
             estimates(20 if scale.quick else 200),
             _speed(),
         ]
