@@ -66,6 +66,20 @@ def calibrated(calibration: Calibration, probability: Array) -> Array:
     return np.asarray(np.where(total > 0, table / np.where(total > 0, total, 1), probability))
 
 
+def extrapolated(calibration: Calibration, probability: Array) -> float:
+    """The share of the rows with a probability beyond those that the holdout had.
+
+    >>> known = Calibration(knots=[Knots(scores=[0.2, 0.8], shares=[0.1, 0.9])])
+    >>> extrapolated(known, np.array([[0.5, 0.5], [0.01, 0.99]]))
+    0.5
+    """
+    beyond = np.zeros(len(probability), dtype=bool)
+    for code, knots in enumerate(calibration.knots, start=probability.shape[1] == 2):
+        low, high = min(knots.scores), max(knots.scores)
+        beyond |= (probability[:, code] < low) | (probability[:, code] > high)
+    return float(beyond.mean()) if beyond.size else 0.0
+
+
 def groups_of(calibration: Calibration, prediction: Array) -> Array:
     """Which tenth (n,) of the holdout's answers each of a regressor's answers is like."""
     return np.searchsorted(np.array(calibration.edges), prediction, side="right")

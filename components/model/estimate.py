@@ -21,9 +21,10 @@ from statistics import NormalDist
 import numpy as np
 
 from components.core.verdict import Finding, Severity
+from components.core.words import percent
 from components.model.answers import ModelSource, champion_answers
 from components.model.bootstrap import time_blocks
-from components.model.calibration import MAX_CLASSES, calibrated, groups_of
+from components.model.calibration import MAX_CLASSES, calibrated, extrapolated, groups_of
 from components.model.metrics import Metric, metric_named
 from components.model.records import Bounds, Calibration, TrainingRecord
 from components.model.rows import Rows
@@ -34,6 +35,8 @@ from components.spec.model import Spec
 # More rows make an estimate no better: what the holdout knows is the limit.
 _ROWS = 20_000
 _DRAWS = 50
+# From this share of answers on that the holdout had nothing like, an estimate is a guess.
+_BEYOND = 0.1
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,9 @@ def estimate(
     # What the holdout leaves uncertain is only known of the metric that it was measured by.
     known = record.interval if record.metric == metric.name else (record.score, record.score)
     below, above = (abs(end - record.score) for end in known)
-    return Estimate(
-        value,
-        (value - float(np.hypot(reach, below)), value + float(np.hypot(reach, above))),
-        len(answers),
-    )
+    ends = value - float(np.hypot(reach, below)), value + float(np.hypot(reach, above))
+    low, high = np.clip(ends, *metric.range).tolist()
+    return Estimate(value, (low, high), len(answers))
 
 
 def estimate_finding(
@@ -138,15 +139,23 @@ def estimate_finding(
         found = estimate(metric, coded, blocks, record, record.calibration, seed)
     if found is None:
         return _finding(spec, f"there is none of {metric.name}: {len(coded):,} answers")
-    return _judged(spec, record, metric, found, measured)
+    beyond = 0.0
+    if coded.probability is not None:
+        beyond = extrapolated(record.calibration, coded.probability)
+    return _judged(spec, record, metric, found, measured, beyond)
 
 
 def _judged(
-    spec: Spec, record: TrainingRecord, metric: Metric, found: Estimate, measured: float | None
+    spec: Spec,
+    record: TrainingRecord,
+    metric: Metric,
+    found: Estimate,
+    measured: float | None,
+    beyond: float,
 ) -> Finding:
     words = (
-        f"{metric.name} {number(found.value)} {span(found.interval)} by {found.rows:,} answers, "
-        "as they were right on the holdout"
+        f"{metric.name} {number(found.value)} {span(found.interval)} if the {found.rows:,} answers "
+        "are as often right as such answers were on the holdout"
     )
     severity: Severity = "info"
     threshold = None
@@ -161,6 +170,12 @@ def _judged(
             words += f"; a loss of {number(loss)} is to be expected"
     if measured is not None:
         words += f"; {number(measured)} on the labels that have arrived"
+    if beyond > _BEYOND:
+        severity = "info"
+        words += (
+            f"; {percent(beyond)} of the answers lie beyond all that the holdout had, so it is a "
+            "guess"
+        )
     words += "; it follows the features and cannot see concept drift"
     return _finding(
         spec,

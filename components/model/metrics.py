@@ -35,6 +35,13 @@ class Metric:
         """+1 where greater is better, -1 for an error."""
         return 1 if self.greater_is_better else -1
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest value that it can have."""
+        if self.name == "r2":
+            return -np.inf, 1.0
+        return 0.0, np.inf if self.name in ("log_loss", "mae", "rmse") else 1.0
+
     def score(self, y: Array, predictions: Predictions) -> float:
         """The metric on these rows; NaN where it is not defined on them.
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.model.bootstrap import interval
@@ -48,6 +49,38 @@ def test_blind_where_the_relation_changes(name):
 
     assert not found.interval[0] <= true <= found.interval[1]
     assert found.value == pytest.approx(record.score, abs=0.03)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_an_interval_holds_no_impossible_values(name):
+    metric = METRICS[name]
+    random = np.random.default_rng(3)
+    positive = np.where(random.random(600) < 0.5, 0.001, 0.999)
+    y = (positive > 0.5).astype(int)
+    answers = Predictions(y, np.column_stack([1 - positive, positive]))
+    known = calibrate(y, answers, regression=False)
+    record = record_of("roc_auc", y, answers).model_copy(
+        update={"metric": name, "score": 0.5, "interval": (0.1, 0.9)}
+    )
+    found = estimate(metric, answers, np.arange(600), record, known, 0)
+    assert metric.range[0] <= found.interval[0] <= found.interval[1] <= metric.range[1]
+
+
+def test_answers_beyond_the_holdouts_are_called_a_guess(trained, tmp_path):
+    table = pq.read_table(trained.window("2024-04"))
+    place = table.schema.get_field_index("price")
+    far = tmp_path / "far.parquet"
+    pq.write_table(table.set_column(place, "price", [pa.array(np.full(len(table), 1e6))]), far)
+
+    def found(path):
+        rows, _, _ = read_window(path, trained.spec)
+        return estimate_finding(
+            trained.spec, rows, None, trained.record, "v1", model_of(trained), None
+        )
+
+    assert "guess" not in found(trained.window("2024-04")).message
+    assert "beyond all that the holdout had, so it is a guess" in found(far).message
+    assert found(far).severity == "info"
 
 
 def test_equal_seeds_give_equal_estimates():
