@@ -138,7 +138,10 @@ def estimate_finding(
         seed = spec.training.seed
         found = estimate(metric, coded, blocks, record, record.calibration, seed)
     if found is None:
-        return _finding(spec, f"there is none of {metric.name}: {len(coded):,} answers")
+        because = (
+            f"it is not defined for the {len(coded):,} answers" if len(coded) else "no answers"
+        )
+        return _finding(spec, f"there is none of {metric.name}: {because}")
     beyond = 0.0
     if coded.probability is not None:
         beyond = extrapolated(record.calibration, coded.probability)
