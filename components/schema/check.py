@@ -87,8 +87,9 @@ def judge_schema(
 
     Every anomaly is a finding, with its count and examples, and never an error. `blocked`: a
     feature or the target is missing, empty where it was not, of another type, mostly unreadable,
-    in another unit, or swapped with another column. `drift`: beyond the limits in `checks.schema`. `warn`: below these, but more than
-    chance. `info`: the rest. A cause stands without what merely follows from it.
+    in another unit, or swapped with another column. `drift`: beyond the limits in `checks.schema`.
+    `warn`: below these, but more than chance. `info`: the rest. A cause stands without what merely
+    follows from it.
 
     Args:
         report: what ingest said of the window.

@@ -81,5 +81,5 @@ Written by `python -m tests.bench.verdicts`; each part says when and how long it
 seeds are none that a rule was tuned on. Neither are the distributions, with these exceptions: the
 part of the level that new categories have was chosen on the same kind of column with other seeds;
 two limits of the learned effects (the least and the most degrees of freedom) were set after a look
-at series of the same kind; the skew check's patterns were put in order while looking at its windows.
+at series of the same kind; the skew check's patterns were put in order with an eye on its windows.
 """
