@@ -113,15 +113,15 @@ def _finding(
         message = (
             f"too few labels to tell whether {words} became more: {new:,} new ones, "
             f"{stream.labels:,} since the detector began; a rise from {_percent(detector.expected)}"
-            f" to {_percent(detector.rates[1])} takes about {detector.labels_needed:,}"
+            f" to {_percent(detector.rates[1])} takes about {detector.labels_needed:,} labels to see"
         )
     else:
         message = (
             f"{words} are no more than chance allows: {_percent(stream.wrong / stream.labels)} of "
             f"{stream.labels:,} labels since the detector began, {_percent(detector.expected)} on "
-            f"the holdout{_together(detector)}; chance alone leads as far once in "
-            f"{detector.statistic(stream):,.0f} labels, and {detector.run_length:,} would be an "
-            "alarm"
+            f"the holdout{_together(detector)}; chance alone gives as much evidence once in "
+            f"{detector.statistic(stream):,.0f} labels, and an alarm needs evidence that it gives "
+            f"once in {detector.run_length:,}"
         )
     if state.earlier:
         last = state.earlier[-1]
