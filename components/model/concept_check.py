@@ -113,7 +113,7 @@ def _finding(
         message = (
             f"too few labels to tell whether {words} became more: {new:,} new ones, "
             f"{stream.labels:,} since the detector began; a rise from {_percent(detector.expected)}"
-            f" to {_percent(detector.rates[1])} takes about {detector.labels_needed:,} labels to see"
+            f" to {_percent(detector.rates[1])} takes about {detector.labels_needed:,} labels"
         )
     else:
         message = (
