@@ -138,7 +138,7 @@ UNSEEN = [Case(ALL, 91, w) for w in (7, 28)]
 
 def measure(scale: Scale) -> list[Section]:
     """Draw references and the window after each, without and with a drift on top."""
-    batches, size = (10, 5) if scale.quick else (150, 50)
+    batches, size = (10, 5) if scale.quick else (60, 30)
     cases = CASES[1::4] + UNSEEN[:1] if scale.quick else CASES + UNSEEN
     starts = range(_SEED, _SEED + batches, size)
     tasks = [Task(case, range(i, i + size)) for case in cases for i in starts]
