@@ -28,9 +28,8 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            print(
-                f"driftline: interrupted; {stop or 'the same command carries on'}", file=sys.stderr
-            )
+            remedy = str(stop) or "the same command carries on"
+            print(f"driftline: interrupted; {remedy}", file=sys.stderr)
             sys.exit(130)
         except DriftlineError as error:
             print(f"driftline: {error}", file=sys.stderr)
