@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from components.data.prediction_log import FEATURE
 from components.drift.causes import Cause
 from components.drift.differences import Differences
-from components.drift.matching import Matched, Rows, take_rows
+from components.drift.matching import Matched, Rows
 from components.drift.number_causes import number_causes
+from components.drift.rows import take_column
 from components.drift.text_causes import text_causes
 from components.drift.values import as_strings, read_numbers
 
@@ -58,7 +59,7 @@ def read_samples(
     """
     if not found:
         return {}
-    served = {d.name: take_rows(log, FEATURE + d.name, matched.log_rows(d.slots)) for d in found}
+    served = {d.name: take_column(log, FEATURE + d.name, matched.log_rows(d.slots)) for d in found}
     rows = {d.name: matched.window_rows(d.slots) for d in found}
     spaced = _spaced(data.metadata.num_rows)
     samples: dict[str, Sampled] = {}
@@ -68,7 +69,7 @@ def read_samples(
         if name in rows:
             slots = next(d.slots for d in found if d.name == name)
             wanted += [matched.window_rows(np.maximum(slots - 1, 0)), spaced]
-        parts = _parts(take_rows(data, name, np.concatenate(wanted)), wanted)
+        parts = _parts(take_column(data, name, np.concatenate(wanted)), wanted)
         for difference, part in zip(found, parts[: len(found)], strict=True):
             own = difference.name
             if own == name:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from components.core.verdict import Finding
 from components.core.words import percent
 from components.data.hashing import Hashes, hash_texts
+from components.drift.rows import take_column
 from components.drift.values import as_strings
 from components.spec.model import Spec
 
@@ -72,7 +73,7 @@ class Matched:
 
     def ids(self, log: pq.ParquetFile, slots: Rows) -> list[str]:
         """The ids of some of the compared rows."""
-        ids: list[str] = as_strings(take_rows(log, "row_id", self.log_rows(slots))).to_pylist()
+        ids: list[str] = as_strings(take_column(log, "row_id", self.log_rows(slots))).to_pylist()
         return ids
 
     def window_rows(self, slots: Rows) -> Rows:
@@ -121,29 +122,6 @@ def batches(file: pq.ParquetFile, name: str) -> Iterator[tuple[int, pa.Array]]:
     for batch in file.iter_batches(BATCH_ROWS, columns=[name]):
         yield start, batch.column(0)
         start += batch.num_rows
-
-
-def take_rows(file: pq.ParquetFile, name: str, rows: Rows) -> pa.Array:
-    """Some rows of a column, in the order asked for; the file is read batch by batch.
-
-    Of views Arrow cannot take rows: these become texts and bytes. Lists of views, and the like,
-    which nothing reads anyway, become null.
-
-    >>> path = getfixture("tmp_path") / "rows.parquet"
-    >>> pq.write_table(pa.table({"a": [10, 20, 30, 40]}), path, row_group_size=2)
-    >>> take_rows(pq.ParquetFile(path), "a", np.array([3, 0])).to_pylist()
-    [40, 10]
-    """
-    order = np.argsort(rows, kind="stable")
-    wanted = rows[order]
-    parts = [_takable(pa.nulls(0, file.schema_arrow.field(name).type))]
-    for start, column in batches(file, name):
-        low, high = np.searchsorted(wanted, [start, start + len(column)])
-        if high > low:
-            parts.append(pa.array(_takable(column).take(pa.array(wanted[low:high] - start))))
-    back = np.empty(len(rows), np.int64)
-    back[order] = np.arange(len(rows))
-    return _joined(parts).take(pa.array(back))
 
 
 def row_findings(matched: Matched, spec: Spec) -> Iterator[Finding]:
@@ -276,25 +254,3 @@ def _valid(array: pa.Array) -> NDArray[np.bool_]:
 
 def _has(file: pq.ParquetFile, name: str) -> bool:
     return name in file.schema_arrow.names
-
-
-def _takable(array: pa.Array) -> pa.Array:
-    kind = array.type
-    if isinstance(kind, pa.BaseExtensionType):
-        return _takable(array.storage) if _has_views(kind.storage_type) else array
-    if pa.types.is_string_view(kind):
-        return array.cast(pa.string())
-    if pa.types.is_binary_view(kind):
-        return array.cast(pa.binary())
-    return pa.nulls(len(array)) if _has_views(kind) else array
-
-
-def _has_views(kind: pa.DataType) -> bool:
-    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
-        return True
-    return any(_has_views(kind.field(i).type) for i in range(kind.num_fields))
-
-
-def _joined(parts: list[pa.Array]) -> pa.Array:
-    joined = pa.chunked_array(parts, parts[0].type).combine_chunks()
-    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.core.errors import DataError
-from components.data.convert import plain
+from components.drift.rows import take_rows
 
 # A report or a classifier of more rows a side says nothing more.
 SAMPLE_ROWS = 5_000
@@ -35,41 +35,6 @@ def read_sample(path: Path, names: list[str]) -> dict[str, pa.Array]:
             return take_rows(file, names, chosen_rows(file.metadata.num_rows))
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}; write it again") from error
-
-
-def take_rows(
-    file: pq.ParquetFile, names: list[str], rows: NDArray[np.int64]
-) -> dict[str, pa.Array]:
-    """Some rows of a file, which is read batch by batch.
-
-    Args:
-        file: the file.
-        names: the columns; those that the file lacks are left out.
-        rows: (n,) positions, ascending.
-
-    Returns:
-        The columns by name, (n,) each; one of a kind that Arrow cannot take rows of is null.
-    """
-    found = [name for name in names if name in file.schema_arrow.names]
-    empty = file.schema_arrow.empty_table()
-    parts = {name: [_taken(empty.column(name).combine_chunks(), rows[:0])] for name in found}
-    start = 0
-    for batch in file.iter_batches(columns=found):
-        inside = rows[(rows >= start) & (rows < start + batch.num_rows)] - start
-        for name in found:
-            parts[name].append(_taken(batch.column(name), inside))
-        start += batch.num_rows
-    return {name: pa.chunked_array(part).combine_chunks() for name, part in parts.items()}
-
-
-def _taken(column: pa.Array, rows: NDArray[np.int64]) -> pa.Array:
-    """Some rows of a column; Arrow has no such function for views of texts and bytes."""
-    for encoded in (True, False):
-        try:
-            return (column if encoded else plain(column)).take(pa.array(rows))
-        except pa.ArrowNotImplementedError:
-            continue
-    return pa.nulls(len(rows))  # of views within lists: nothing that could be read anyway
 
 
 def chosen_rows(rows: int) -> NDArray[np.int64]:

@@ -14,8 +14,9 @@ from components.core.verdict import Finding
 from components.data.prediction_log import FEATURE
 from components.drift.describe import sentence
 from components.drift.differences import Differences
-from components.drift.matching import Matched, Rows, batches, take_rows
+from components.drift.matching import Matched, Rows, batches
 from components.drift.profile import profile_arrays
+from components.drift.rows import take_column
 from components.drift.rule import Threshold, judge
 from components.drift.values import as_strings
 from components.spec.model import Spec
@@ -36,8 +37,8 @@ def compare_distributions(
     if largest_index(found.share, found.rows) < effect:
         return
     slots = _spaced(found.rows)
-    trained = take_rows(data, found.name, matched.window_rows(slots))
-    served = take_rows(log, FEATURE + found.name, matched.log_rows(slots))
+    trained = take_column(data, found.name, matched.window_rows(slots))
+    served = take_column(log, FEATURE + found.name, matched.log_rows(slots))
     finding = _judged(found.name, served, trained, found.numeric, spec)
     if finding.answer == "drift":
         yield finding
@@ -70,7 +71,7 @@ def compare_unmatched(
     own = own[_spaced(len(own))]
     rows = _spaced(data.metadata.num_rows)
     for name in names:
-        served, trained = take_rows(log, FEATURE + name, own), take_rows(data, name, rows)
+        served, trained = take_column(log, FEATURE + name, own), take_column(data, name, rows)
         finding = _judged(name, served, trained, name in spec.columns.numeric, spec)
         drifted = finding.answer == "drift"
         message = f"{finding.message}; these may be other rows" if drifted else finding.message

@@ -99,6 +99,24 @@ def as_strings(array: pa.Array) -> pa.Array:
     return _texts(_joined(array))[0]
 
 
+def without_views(array: pa.Array) -> pa.Array:
+    """The column with views of texts and bytes as texts and bytes, for Arrow counts and takes none.
+
+    Lists of views, and the like, which nothing reads anyway, become null.
+
+    >>> without_views(pa.array(["a", None], pa.string_view())).type
+    DataType(string)
+    """
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return without_views(array.storage) if _has_views(kind.storage_type) else array
+    if pa.types.is_string_view(kind):
+        return array.cast(pa.string())
+    if pa.types.is_binary_view(kind):
+        return array.cast(pa.binary())
+    return pa.nulls(len(array)) if _has_views(kind) else array
+
+
 def as_numpy(array: pa.Array) -> NDArray[Any]:
     """Numbers without nulls, (n,), not copied; `to_numpy` would import pandas."""
     return np.from_dlpack(array)
@@ -142,10 +160,7 @@ def _counted(array: pa.Array) -> tuple[pa.Array, pa.Int64Array, int]:
     """The different values, how often each occurs, and null rows not counted among these."""
     if not pa.types.is_dictionary(array.type):
         # Counting views, Arrow takes null for an empty text.
-        if pa.types.is_string_view(array.type):
-            array = array.cast(pa.string())
-        elif pa.types.is_binary_view(array.type):
-            array = array.cast(pa.binary())
+        array = without_views(array)
         try:
             pairs = pc.value_counts(array)
         except pa.ArrowNotImplementedError:  # a kind that Arrow cannot compare
@@ -173,3 +188,9 @@ def _joined(array: pa.Array) -> pa.Array:
 
 def _sum(values: pa.Array) -> int:
     return int(pc.sum(values).as_py() or 0)
+
+
+def _has_views(kind: pa.DataType) -> bool:
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        return True
+    return any(_has_views(kind.field(i).type) for i in range(kind.num_fields))

@@ -20,7 +20,7 @@ from components.drift.profile import (
     profile_arrays,
     profile_file,
 )
-from components.drift.sample import take_rows
+from components.drift.rows import take_rows
 from components.drift.values import as_strings
 from components.drift.variation import file_variation
 from components.model.files import PROFILE, SAMPLE, SCHEMA, VARIATION

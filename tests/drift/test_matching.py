@@ -1,28 +1,24 @@
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.core.verdict import Verdict
 from components.drift import matching
-from components.drift.matching import match_rows, take_rows
+from components.drift.matching import match_rows
 from components.drift.skew import check_skew
+from tests.drift.test_rows import VIEWS, file_of
 
 IDS = st.lists(st.none() | st.text("ab0", max_size=3), max_size=30)
 
 
-def _file(columns):
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns), sink, row_group_size=7)
-    return pq.ParquetFile(pa.BufferReader(sink.getvalue()))
-
-
 def _matched(data_ids, log_ids, releases=None, kind=None):
     releases = ["v1"] * len(log_ids) if releases is None else releases
-    data = _file({"id": pa.array(data_ids, kind or pa.string())})
-    log = _file({"row_id": pa.array(log_ids, pa.string()), "release": pa.array(releases, "string")})
+    data = file_of({"id": pa.array(data_ids, kind or pa.string())})
+    log = file_of(
+        {"row_id": pa.array(log_ids, pa.string()), "release": pa.array(releases, "string")}
+    )
     return match_rows(data, log, "id", "v1")
 
 
@@ -72,8 +68,8 @@ def test_ids_are_compared_as_texts():
 
 @pytest.mark.parametrize("ids", [[[1], [2]], [{"a": 1}, {"a": 2}]])
 def test_ids_that_are_no_texts_match_nothing(ids):
-    data = _file({"id": pa.array(ids)})
-    log = _file({"row_id": ["1", "2"], "release": ["v1", "v1"]})
+    data = file_of({"id": pa.array(ids)})
+    log = file_of({"row_id": ["1", "2"], "release": ["v1", "v1"]})
     found = match_rows(data, log, "id", "v1")
     assert (found.rows, found.only_served, found.only_trained) == (0, 2, 2)
 
@@ -87,34 +83,11 @@ def test_a_file_without_its_ids_matches_nothing_and_is_named(drop, named, spec):
     log = {"row_id": ["a"], "release": ["v1"], "x": [1]}
     data.pop(drop, None)
     log.pop(drop, None)
-    found = match_rows(_file(data), _file(log), "id", "v1")
+    found = match_rows(file_of(data), file_of(log), "id", "v1")
     assert (found.rows, found.only_trained) == (0, 1)
     first, *_ = matching.row_findings(found, spec)
     assert named in first.message
     assert (first.severity, first.answer) == ("warn", "underpowered")
-
-
-def test_rows_are_taken_in_the_order_asked_for():
-    file = _file({"a": [f"t{i}" for i in range(50)]})
-    assert take_rows(file, "a", np.array([40, 3, 3, 0])).to_pylist() == ["t40", "t3", "t3", "t0"]
-    assert take_rows(file, "a", np.array([], np.int64)).to_pylist() == []
-
-
-VIEWS = [
-    (pa.string_view(), "x"),
-    (pa.binary_view(), b"x"),
-    (pa.list_(pa.string_view()), ["x"]),
-    (pa.struct([("a", pa.binary_view())]), {"a": b"x"}),
-    (pa.map_(pa.string(), pa.string_view()), [("k", "x")]),
-]
-
-
-@pytest.mark.parametrize(("kind", "value"), VIEWS)
-def test_rows_of_views_are_taken_too(kind, value):
-    file = _file({"a": pa.array([None, value, value], kind)})
-    assert file.schema_arrow.field("a").type == kind
-    found = take_rows(file, "a", np.array([2, 0])).to_pylist()
-    assert found == ([None, None] if pa.types.is_nested(kind) else [value, None])
 
 
 @pytest.mark.parametrize(("kind", "value"), VIEWS)
