@@ -172,6 +172,7 @@ def _decode(
         for name in _INDEX_COLUMNS:
             table.schema.field(name)
         times = table.column("event_time").cast(TIME)
+    # no Parquet, other columns, or a time of another kind: each is somebody else's file
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(

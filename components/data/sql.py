@@ -155,6 +155,7 @@ def _array(values: list[Any]) -> pa.Array:
     """A column of Python values; values of several kinds, which SQLite allows, become texts."""
     try:
         return pa.array(values)
+    # which of them Arrow raises depends on the kinds that meet in one column
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return pa.array([_text(value) for value in values], pa.string())
 
