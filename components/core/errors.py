@@ -9,6 +9,7 @@
     ├── ModelError            a model cannot be built, fitted, saved or loaded
     ├── ReleaseError          a release is missing, foreign, truncated or tampered with
     ├── ServingError          the model server or a candidate behind it fails
+    ├── RolloutError          a release could not be served; what served before serves again
     └── StoreError            the store cannot be read or written
         └── ConflictError     somebody else wrote first
 
@@ -50,6 +51,10 @@ class ReleaseError(DriftlineError):
 
 class ServingError(DriftlineError):
     """The model server, or a candidate behind it, fails."""
+
+
+class RolloutError(DriftlineError):
+    """A release could not be served, or did worse under guard; its predecessor serves again."""
 
 
 class StoreError(DriftlineError):

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from typing import Literal
 
 from components.core.errors import ConflictError, ReleaseError
 from components.core.storage import Store
 from components.core.verdict import Document
-from components.release.package import Release
-from components.release.store import ReleaseStore
-
-
-class Deployment(Document):
-    """One entry of the history: a release began to be served."""
-
-    version: str
-    manifest_sha256: str
-    action: Literal["deploy", "rollback"]
-    at: str
-    run: str
-    reason: str
+from components.release.target import (
+    Deployment,
+    Progress,
+    Status,
+    Target,
+    replaced,
+    silent,
+)
 
 
 class DeploymentState(Document):
@@ -31,7 +25,7 @@ class DeploymentState(Document):
     history: list[Deployment]
 
 
-class LocalTarget:
+class LocalTarget(Target):
     """Serves the release that `<store>/<model>/deployment.json` points to.
 
     The pointer and the history are one document, switched by compare-and-swap: whoever wrote
@@ -39,54 +33,27 @@ class LocalTarget:
     """
 
     def __init__(self, store: Store, model: str) -> None:
-        self._store = store
-        self._model = model
+        super().__init__(store, model)
         self._name = f"{model}/deployment.json"
-        self.releases = ReleaseStore(store, model)
 
     def history(self) -> list[Deployment]:
         """Every deployment and rollback, oldest first."""
         return self._read()[0].history
 
-    def current(self) -> Deployment | None:
-        """The champion's entry, or None where nothing was deployed yet."""
-        history = self.history()
-        return history[-1] if history else None
+    def status(self) -> Status:
+        """What is served: here the pointer alone."""
+        current = self.current()
+        return Status(champion=current.version if current else None, settled=True, replicas=[])
 
-    def champion(self) -> Release | None:
-        """The release that is served now, verified against the deployment record.
-
-        Raises:
-            ReleaseError: when the release in the store is not the one that was deployed.
-        """
-        deployment = self.current()
-        if deployment is None:
-            return None
-        if self._manifest_sha256(deployment.version) != deployment.manifest_sha256:
-            raise ReleaseError(
-                f"release {deployment.version} of {self._model} is refused: its manifest is not "
-                f"the one that was deployed; {self._way_out()}"
-            )
-        try:
-            return self.releases.open(deployment.version)
-        except ReleaseError as error:
-            raise ReleaseError(f"{error}; {self._way_out()}") from None
-
-    def require_champion(self) -> Release:
-        """The champion, where a step makes no sense without one.
-
-        Raises:
-            ReleaseError: when nothing was deployed yet.
-        """
-        champion = self.champion()
-        if champion is None:
-            raise ReleaseError(
-                f"no release of {self._model} is deployed in {self._store.address}; "
-                "run 'driftline run training' first"
-            )
-        return champion
-
-    def deploy(self, version: str, *, expected: str | None, run: str, reason: str) -> Deployment:
+    def deploy(
+        self,
+        version: str,
+        *,
+        expected: str | None,
+        run: str,
+        reason: str,
+        progress: Progress = silent,
+    ) -> Deployment:
         """Make a published release the champion.
 
         Args:
@@ -94,6 +61,7 @@ class LocalTarget:
             expected: the champion that the release was proven against; None for no champion.
             run: the run that deploys.
             reason: why, in words.
+            progress: told what happens.
 
         Returns:
             The new entry; the present one where that release is the champion already.
@@ -113,21 +81,25 @@ class LocalTarget:
                 "with that"
             )
         self.releases.open(version)  # a damaged release is refused before it serves
+        progress(f"{version} becomes the champion")
         return self._append(state, seen, version, "deploy", run, reason)
 
-    def rollback(self, to: str | None = None, *, run: str, reason: str) -> Deployment:
+    def rollback(
+        self, to: str | None = None, *, run: str, reason: str, progress: Progress = silent
+    ) -> Deployment:
         """Serve an earlier release again.
 
         Args:
             to: a version; by default the one that the present champion replaced.
             run: who rolls back.
             reason: why, in words.
+            progress: told what happens.
 
         Raises:
             ReleaseError: when there is nothing to go back to, or that release is damaged.
         """
         state, seen = self._read()
-        target = to or _replaced(state.history)
+        target = to or replaced(state.history)
         if target is None:
             raise ReleaseError(
                 f"{self._model} has no earlier release to go back to; "
@@ -136,10 +108,11 @@ class LocalTarget:
         if state.history and state.history[-1].version == target:
             raise ReleaseError(f"release {target} of {self._model} is deployed already")
         self.releases.open(target)  # a damaged release is refused before it serves
+        progress(f"{target} becomes the champion again")
         return self._append(state, seen, target, "rollback", run, reason)
 
     def _way_out(self) -> str:
-        if _replaced(self.history()) is not None:
+        if replaced(self.history()) is not None:
             return "restore it, or go back with 'driftline releases rollback'"
         return f"restore it, or move {self._store.url(self._name)} away and train again"
 
@@ -154,7 +127,7 @@ class LocalTarget:
     ) -> Deployment:
         deployment = Deployment(
             version=version,
-            manifest_sha256=self._manifest_sha256(version),
+            manifest_sha256=self.manifest_sha256(version),
             action=action,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             run=run,
@@ -175,17 +148,3 @@ class LocalTarget:
                 f"{self._store.url(self._name)} is damaged; restore it from a backup, or move it "
                 "away and deploy again"
             ) from None
-
-    def _manifest_sha256(self, version: str) -> str:
-        return hashlib.sha256(self.releases.manifest_bytes(version)).hexdigest()
-
-
-def _replaced(history: list[Deployment]) -> str | None:
-    """The release that the champion replaced; a rollback undoes a deployment, not another one."""
-    served: list[str] = []
-    for entry in history:
-        if entry.action == "rollback" and entry.version in served:
-            del served[served.index(entry.version) + 1 :]
-        elif not served or served[-1] != entry.version:
-            served.append(entry.version)
-    return served[-2] if len(served) > 1 else None

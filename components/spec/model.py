@@ -275,16 +275,86 @@ class Gate(Part):
     resamples: Annotated[int, Field(ge=100)] = 500
 
 
+class Guard(Part):
+    """The time after a rollout in which a release is watched, and goes back if it does worse.
+
+    For `period` its error rate, latency and predictions are held against the champion's. It goes
+    back when more than `errors` of its requests fail and that is no chance, when its 99th
+    percentile latency is more than `latency` times the champion's, or when its predictions moved by
+    a population stability index of `effect` or more beyond chance. Fewer than `min_requests` prove
+    nothing, and are said to be too few. A `period` of `0s` is no guard.
+    """
+
+    period: Duration = "60s"
+    errors: Share = 0.01
+    latency: Annotated[float, Field(gt=1)] = 3.0
+    effect: Annotated[float, Field(gt=0)] = 0.25
+    min_requests: Annotated[int, Field(ge=1)] = 100
+
+
+class Resources(Part):
+    """What one replica asks for and may take at most, as Kubernetes writes quantities."""
+
+    cpu: str = "250m"
+    memory: str = "512Mi"
+    cpu_limit: str = "1"
+    memory_limit: str = "1Gi"
+
+
+class Kubernetes(Part):
+    """How a release runs on Kubernetes.
+
+    There are `replicas` of it at least and `max_replicas` at most, by CPU. `canary` is the share of
+    replicas that serve a new release first, watched by the guard, before the others follow; 0 for
+    none. A rollout that makes no progress for `progress` has failed. `store_secret` names the
+    secret with the store's credentials as environment, `token_secret` the one whose key `token`
+    clients have to send; `image` is the driftline image by default.
+    """
+
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "driftline"
+    image: str = ""
+    replicas: Annotated[int, Field(ge=1)] = 2
+    max_replicas: Annotated[int, Field(ge=1)] = 6
+    resources: Resources = Field(default_factory=Resources)
+    canary: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    progress: Duration = "5m"
+    service_account: str = "driftline-server"
+    store_secret: str = ""
+    token_secret: str = ""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Kubernetes:
+        if self.max_replicas < self.replicas:
+            raise ValueError(
+                f"max_replicas is {self.max_replicas}, fewer than the {self.replicas} replicas; "
+                "raise it"
+            )
+        return self
+
+
 class Serving(Part):
-    """How the model server answers.
+    """How the model server answers, and where it runs.
 
     `unseen`: a category that training never saw is answered as such, or refused.
     `proof_rows`: how many real rows a candidate must answer correctly before it is deployed.
+    `runtime`: `auto` serves from ONNX where all its answers on the holdout are within `exactness`
+    of scikit-learn's (of a probability; of a regression's value by that share of it), and from
+    skops otherwise; `onnx` refuses to train a model that ONNX cannot serve so exactly.
+    `recorded_rows`: how many rows with their answers a release carries for its readiness.
+    `concurrency`: how many requests may be in flight before further ones are sent away with 503.
+    `target`: where releases are served.
     """
 
     unseen: Literal["answer", "refuse"] = "answer"
     max_rows: Annotated[int, Field(ge=1)] = 10_000
     proof_rows: Annotated[int, Field(ge=1)] = 200
+    runtime: Literal["auto", "onnx", "skops"] = "auto"
+    exactness: Annotated[float, Field(gt=0, lt=0.1)] = 1e-5
+    recorded_rows: Annotated[int, Field(ge=1, le=1000)] = 20
+    concurrency: Annotated[int, Field(ge=1)] = 128
+    target: Literal["local", "kubernetes", "kserve"] = "local"
+    guard: Guard = Field(default_factory=Guard)
+    kubernetes: Kubernetes = Field(default_factory=Kubernetes)
 
 
 class Alerts(Part):
