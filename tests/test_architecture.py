@@ -45,6 +45,7 @@ def test_package_inits_hold_a_docstring_only():
         ("components.drift.check", ["sklearn", "evidently", "scipy.stats"]),
         ("components.drift.skew", ["sklearn", "evidently", "scipy.stats"]),
         ("components.data.ingest", ["pandas", "sklearn", "scipy"]),
+        ("components.model.runtime", ["pandas", "sklearn", "scipy", "pyarrow", "skops", "onnx"]),
     ],
 )
 def test_a_light_module_does_not_drag_in_a_heavy_one(module, heavy):

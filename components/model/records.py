@@ -126,6 +126,36 @@ class TrainingRecord(Document):
     seed: int
 
 
+class RuntimeRecord(Document):
+    """What a model travels in for serving, and why.
+
+    `rows` answers of ONNX were held against scikit-learn's: the holdout's, and rows made from them
+    with values missing, never seen or extreme. `largest_difference` is the largest one found, of a
+    probability, or of a regression's value by its share (where that is above 1); None where there
+    was nothing to compare. `limit` is what the spec allowed. `reason` is a sentence.
+    """
+
+    chosen: Literal["onnx", "skops"]
+    rows: int
+    largest_difference: float | None = None
+    limit: float
+    reason: str
+
+
+class RecordedRows(Document):
+    """Rows of the holdout with scikit-learn's answers: a server that is ready answers the same.
+
+    `rows` are as `/predict` takes them: features by name, null where missing. `probability` has a
+    list for each row, in class order; None where the model has none. Numbers may differ by
+    `tolerance`, a regression's value by that share of it where it is above 1.
+    """
+
+    rows: list[dict[str, float | str | None]]
+    prediction: list[bool | int | float | str]
+    probability: list[list[float]] | None = None
+    tolerance: float
+
+
 class SliceComparison(Document):
     """Champion and challenger on one slice; `difference` above zero: the challenger is better.
 
