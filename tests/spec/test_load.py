@@ -141,3 +141,19 @@ def test_a_key_that_is_there_twice_is_refused():
     assert f":{count}: key 'model' is there already, in line" in refusal(text)
     nested = f"{GOOD.rstrip()}\ngate:\n  margin: 0\n  margin: 1\n"
     assert "key 'margin' is there already" in refusal(nested)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("serving: {target: docker}", "serving.target: 'docker' is not one of local, kubernetes"),
+        ("serving: {guard: {period: soon}}", "'soon' is not a duration"),
+        ("serving: {guard: {latency: 0.5}}", "serving.guard.latency"),
+        ("serving: {exactness: 0}", "serving.exactness"),
+        ("serving: {kubernetes: {namespace: My_Space}}", "serving.kubernetes.namespace"),
+        ("serving: {kubernetes: {canary: 1}}", "serving.kubernetes.canary"),
+        ("serving: {kubernetes: {replicas: 3, max_replicas: 2}}", "fewer than the 3 replicas"),
+    ],
+)
+def test_what_serving_cannot_be_is_refused(given, expected):
+    assert expected in refusal(f"{GOOD.rstrip()}\n{given}\n")
