@@ -1,7 +1,7 @@
-"""From JSON values to typed columns: the first half of serving's translation.
+"""From JSON values to typed features: the first half of serving's translation.
 
-Needs pyarrow only, so that a server without pandas can use it. The second half, from a table to
-what a model sees, is `components.data.frame.features_frame`, which training uses as well.
+Needs numpy only, so that a server without pandas and pyarrow can use it. The second half, from
+typed features to what a model sees, is `components.data.frame`, which training uses as well.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
 
 from components.core.errors import DataError
-from components.data.convert import category_text
+from components.data.feature_rows import FeatureRows
+from components.data.spelling import category_text
 from components.spec.model import Columns
 
 _NUMBER_TYPES = frozenset({float, int, bool, type(None)})
+_FLOATING = frozenset({float, bool, type(None)})
 _TEXT_TYPES = frozenset({str, type(None)})
 
 
-def features_table(records: Sequence[Mapping[str, Any]], columns: Columns) -> pa.Table:
-    """The features of rows given as JSON objects: doubles and strings, in the spec's order.
+def feature_rows(records: Sequence[Mapping[str, Any]], columns: Columns) -> FeatureRows:
+    """The features of rows given as JSON objects, typed, in the spec's order.
 
     Keys that are no feature are passed over.
 
@@ -29,37 +31,50 @@ def features_table(records: Sequence[Mapping[str, Any]], columns: Columns) -> pa
         DataError: naming the row and the column, when a value cannot be one of that column's.
 
     >>> columns = Columns(id="i", time="t", target="y", numeric=["a"], categorical=["b"])
-    >>> features_table([{"a": 1, "b": 7}, {"a": None, "b": True}], columns).to_pylist()
-    [{'a': 1.0, 'b': '7'}, {'a': None, 'b': 'true'}]
+    >>> rows = feature_rows([{"a": 1, "b": 7}, {"a": None, "b": True}], columns)
+    >>> rows.numeric.tolist(), rows.categorical
+    ([[1.0], [nan]], [['7', 'true']])
     """
-    arrays = {name: numbers(_pick(records, name), name) for name in columns.numeric}
-    arrays |= {name: categories(_pick(records, name), name) for name in columns.categorical}
-    return pa.table(arrays)
+    return columnwise(
+        [numbers(_pick(records, name), name) for name in columns.numeric],
+        [categories(_pick(records, name), name) for name in columns.categorical],
+        len(records),
+    )
 
 
-def numbers(values: Sequence[Any], name: str) -> pa.Array:
-    """One numeric column from JSON values: doubles; booleans are 0 and 1, None is missing.
+def columnwise(
+    numeric: Sequence[NDArray[np.float64]], categorical: list[list[str | None]], count: int
+) -> FeatureRows:
+    """Features from whole columns of `count` values each."""
+    matrix = np.empty((count, len(numeric)))
+    for position, column in enumerate(numeric):
+        matrix[:, position] = column
+    return FeatureRows(matrix, categorical)
+
+
+def numbers(values: Sequence[Any], name: str) -> NDArray[np.float64]:
+    """One numeric column from JSON values: doubles; booleans are 0 and 1, None is NaN.
 
     Raises:
         DataError: for a value that is no finite number, or an integer that a double would round.
 
-    >>> numbers([1, 2.5, None, True], "a").to_pylist()
-    [1.0, 2.5, None, 1.0]
+    >>> numbers([1, 2.5, None, True], "a").tolist()
+    [1.0, 2.5, nan, 1.0]
     """
     # One look at the set of types instead of one at every value: most columns are clean.
-    if not _NUMBER_TYPES.issuperset(map(type, values)):
+    types = set(map(type, values))
+    if not _NUMBER_TYPES.issuperset(types):
         for row, value in enumerate(values):
             if not isinstance(value, float | int | None):
                 raise DataError(f"row {row}: {name} must be a number, not {_show(value)}")
-    try:
-        array = pa.array(values, pa.float64(), from_pandas=True)
-    except (pa.ArrowInvalid, OverflowError):
+    if types - _FLOATING and any(map(_rounded, values)):
         row = _first(values, _rounded)
         raise DataError(
             f"row {row}: {name} is an integer that a double would round, {_show(values[row])}; "
             "send it with a decimal point if it may be rounded"
-        ) from None
-    infinite = np.isinf(array.to_numpy(zero_copy_only=False))
+        )
+    array = np.array(values, dtype=np.float64)
+    infinite = np.isinf(array)
     if infinite.any():
         row = int(infinite.argmax())
         raise DataError(
@@ -68,7 +83,7 @@ def numbers(values: Sequence[Any], name: str) -> pa.Array:
     return array
 
 
-def categories(values: Sequence[Any], name: str) -> pa.Array:
+def categories(values: Sequence[Any], name: str) -> list[str | None]:
     """One categorical column from JSON values, each spelled as in training: 7, 7.0, "7.0" are "7".
 
     An empty text is missing, as None is.
@@ -76,42 +91,43 @@ def categories(values: Sequence[Any], name: str) -> pa.Array:
     Raises:
         DataError: for a value that is neither text, finite number, boolean nor None.
 
-    >>> categories(["x", 7, 7.0, 0.5, True, "True", "", None], "b").to_pylist()
+    >>> categories(["x", 7, 7.0, 0.5, True, "True", "", None], "b")
     ['x', '7', '7', '0.5', 'true', 'true', None, None]
     """
     if _TEXT_TYPES.issuperset(map(type, values)):
         # Most columns hold few different texts: spell each once.
         spelled = {value: category_text(value) for value in set(values)}
-        return _strings([spelled[value] for value in values], name)
+        return _unicode([spelled[value] for value in values], name)
     for row, value in enumerate(values):
         known = isinstance(value, str | float | int | None)
         if not known or (isinstance(value, float) and np.isinf(value)):
             raise DataError(f"row {row}: {name} must be a text, not {_show(value)}")
-    return _strings([category_text(value) for value in values], name)
+    return _unicode([category_text(value) for value in values], name)
 
 
-def texts(values: Sequence[Any], name: str) -> pa.Array:
+def texts(values: Sequence[Any], name: str) -> list[str | None]:
     """One column of ids from JSON values: texts as they are, 7 and 7.0 as "7".
 
     Raises:
         DataError: for a value that is neither text, whole number, boolean nor None.
 
-    >>> texts(["x", 7, 7.0, "7.0", None], "b").to_pylist()
+    >>> texts(["x", 7, 7.0, "7.0", None], "b")
     ['x', '7', '7', '7.0', None]
     """
     if not _TEXT_TYPES.issuperset(map(type, values)):
         values = [_text(value, name, row) for row, value in enumerate(values)]
-    return _strings(values, name)
+    return _unicode(list(values), name)
 
 
-def _strings(values: Sequence[str | None], name: str) -> pa.Array:
+def _unicode(values: list[str | None], name: str) -> list[str | None]:
     try:
-        return pa.array(values, pa.string())
+        "".join(value for value in values if value).encode()
     except UnicodeEncodeError:
         row = _first(values, _unpaired)
         raise DataError(
             f"row {row}: {name} is no valid Unicode, an unpaired surrogate; send it as UTF-8"
         ) from None
+    return values
 
 
 def _pick(records: Sequence[Mapping[str, Any]], name: str) -> list[Any]:

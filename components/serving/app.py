@@ -28,6 +28,7 @@ from components.serving.edge import Edge, clean_id
 from components.serving.loader import ServedModel
 from components.serving.log import PredictionLog
 from components.serving.parts import Answered
+from components.serving.serving import Serving
 from components.serving.tensors import decode_tensors, encode_tensors, metadata, wanted_outputs
 
 MAX_BODY_BYTES = 16 * 2**20
@@ -42,7 +43,7 @@ def make_app(
     """Make the application that serves one model.
 
     Args:
-        model: what answers; another takes over when `app.state.served` is set to it.
+        model: what answers; another takes over by `app.state.switch`.
         log: where answered rows are logged, or None.
         max_body_bytes: larger bodies are refused with 413.
     """
@@ -68,10 +69,7 @@ def make_app(
             ClientDisconnect: _gone,
         },
     )
-    app.state.served = model
-    app.state.log = log
-    app.state.draining = False
-    app.state.max_body_bytes = max_body_bytes
+    app.state = Serving(model, log, max_body_bytes)  # type: ignore[assignment] # ours has types
     return app
 
 
@@ -188,6 +186,7 @@ def _answered(
         served_at=now,
         release=served.release,
         request_id=request_id,
+        columns=served.spec.columns,
         features=batch.features,
         prediction=answers.prediction,
         probability=answers.probability,

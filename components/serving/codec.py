@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
 from components.core.errors import DataError, ServingError
-from components.data.records import features_table, texts
+from components.data.feature_rows import FeatureRows
+from components.data.records import feature_rows, texts
 from components.model.records import Label
 from components.spec.model import Columns
 
@@ -37,11 +36,11 @@ class RequestError(ServingError):
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows of one request, typed: `features` has a double or string column a feature."""
+    """The rows of one request, typed."""
 
     row_ids: list[str]
     event_times: list[datetime]
-    features: pa.Table
+    features: FeatureRows
 
     def __len__(self) -> int:
         return len(self.row_ids)
@@ -90,7 +89,7 @@ def decode_rows(document: dict[str, Any], columns: Columns, max_rows: int, now: 
         if not isinstance(row, dict):
             raise RequestError(f"row {position}: must be an object by column name")
     try:
-        features = features_table(rows, columns)
+        features = feature_rows(rows, columns)
     except DataError as error:
         raise RequestError(str(error)) from None
     return make_batch(
@@ -103,7 +102,7 @@ def decode_rows(document: dict[str, Any], columns: Columns, max_rows: int, now: 
 
 
 def make_batch(
-    features: pa.Table, ids: Sequence[Any], times: Sequence[Any], columns: Columns, now: datetime
+    features: FeatureRows, ids: Sequence[Any], times: Sequence[Any], columns: Columns, now: datetime
 ) -> Batch:
     """Add ids and event times, given or not, to the features.
 
@@ -112,7 +111,7 @@ def make_batch(
             than `MAX_HOURS` different hours.
     """
     try:
-        given = texts(ids, columns.id).to_pylist()
+        given = texts(ids, columns.id)
     except DataError as error:
         raise RequestError(str(error)) from None
     row_ids = [str(uuid.uuid4()) if row_id is None else row_id for row_id in given]
@@ -146,7 +145,8 @@ def encode_rows(
 ) -> bytes:
     """The answer of `/predict`: the head, then `predictions` with an object a row.
 
-    >>> batch = Batch(["x"], [datetime.now(UTC)], pa.table({}))
+    >>> import numpy as np
+    >>> batch = Batch(["x"], [datetime.now(UTC)], FeatureRows(np.zeros((1, 0)), []))
     >>> encode_rows({"model": "m"}, batch, [1], [[0.25, 0.75]], [0, 1]).decode()[13:]
     '"predictions":[{"id":"x","prediction":1,"probability":{"0":0.25,"1":0.75}}]}'
     """

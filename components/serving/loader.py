@@ -5,31 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from components.core.errors import ReleaseError, ServingError
+from components.data.feature_rows import FeatureRows
 from components.model.records import Label
 from components.model.score import Predictions
 from components.release.package import Release, load_release
 from components.serving.codec import RequestError
-from components.spec.model import Spec
+from components.spec.model import Columns, Spec
 
 CANDIDATE = "candidate-"
 
-Score = Callable[[pa.Table], Predictions]
+Score = Callable[[FeatureRows], Predictions]
 
 
 @dataclass(frozen=True)
 class ServedModel:
     """A loaded release, ready to answer.
 
-    `score` answers for a table with a double or string column a feature; nothing else here knows
-    what kind of model it is. `classes` is empty for regression. `known` holds the categories of
-    training by column, for specs that refuse unseen ones.
+    `score` answers for typed rows; nothing else here knows what kind of model it is. `classes` is
+    empty for regression. `known` holds the categories of training by column, for specs that refuse
+    unseen ones.
     """
 
     name: str
@@ -38,7 +36,7 @@ class ServedModel:
     spec: Spec
     classes: list[Label]
     score: Score
-    known: Mapping[str, pa.Array] = field(default_factory=dict)
+    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
     estimates: bool = True
 
     @property
@@ -46,7 +44,7 @@ class ServedModel:
         """The names of what it answers with."""
         return ["prediction", "probability"] if self.classes and self.estimates else ["prediction"]
 
-    def answer(self, features: pa.Table) -> Predictions:
+    def answer(self, features: FeatureRows) -> Predictions:
         """Answer for rows.
 
         Raises:
@@ -58,7 +56,7 @@ class ServedModel:
             raise RequestError(self._blame(features, problem))
         return answers
 
-    def _try(self, features: pa.Table) -> tuple[str, Predictions | None]:
+    def _try(self, features: FeatureRows) -> tuple[str, Predictions | None]:
         """The answers, or None with what stands against them."""
         try:
             with np.errstate(all="ignore"):
@@ -70,35 +68,35 @@ class ServedModel:
             return "", answers
         return "the answer is not a finite number", None
 
-    def _blame(self, features: pa.Table, problem: str) -> str:
+    def _blame(self, features: FeatureRows, problem: str) -> str:
         """Find the row by halving, then the field without which that row can be answered."""
-        low, high = 0, features.num_rows
+        low, high = 0, len(features)
         while high - low > 1:
             middle = (low + high) // 2
-            if self._try(features.slice(low, middle - low))[1] is None:
+            if self._try(features.part(low, middle))[1] is None:
                 high = middle
             else:
                 low = middle
-        row = features.slice(low, 1)
+        row = features.part(low, low + 1)
         if self._try(row)[1] is not None:  # it fails only in company: no row is to blame
             raise ServingError(f"the model of {self.release} does not answer: {problem}")
-        for position, column in enumerate(row.schema):
-            without = row.set_column(position, column, pa.nulls(1, column.type))
+        for name in self.spec.columns.features:
+            value, without = _without(row, name, self.spec.columns)
             if self._try(without)[1] is not None:
-                value = str(row.column(position)[0].as_py())
-                return f"row {low}: {column.name} is {value:.40}, which the model cannot answer"
+                return f"row {low}: {name} is {value!s:.40}, which the model cannot answer"
         return f"row {low}: the model cannot answer these values ({problem:.200})"
 
-    def _refuse_unseen(self, features: pa.Table) -> None:
-        for name, categories in self.known.items():
-            column = features.column(name)
-            unseen = pc.and_(column.is_valid(), pc.invert(pc.is_in(column, categories)))
-            row = pc.index(unseen, True).as_py()
-            if row >= 0:
-                raise RequestError(
-                    f"row {row}: {name} is {column[row].as_py()!r:.40}, a category that training "
-                    "never saw; the spec says serving.unseen: refuse"
-                )
+    def _refuse_unseen(self, features: FeatureRows) -> None:
+        for name, values in zip(self.spec.columns.categorical, features.categorical, strict=True):
+            seen = self.known.get(name)
+            if seen is None or seen.issuperset(values):
+                continue
+            for row, value in enumerate(values):
+                if value is not None and value not in seen:
+                    raise RequestError(
+                        f"row {row}: {name} is {value!r:.40}, a category that training "
+                        "never saw; the spec says serving.unseen: refuse"
+                    )
 
 
 def load_model(
@@ -130,7 +128,7 @@ def load_model(
 
 
 def _served(release: Release, allowed_prefixes: Sequence[str]) -> ServedModel:
-    from components.data.frame import features_frame
+    from components.data.frame import rows_frame
 
     spec, model = release.spec, release.model(allowed_prefixes)
     if model.columns.features != spec.columns.features:
@@ -144,13 +142,26 @@ def _served(release: Release, allowed_prefixes: Sequence[str]) -> ServedModel:
         model_sha256=release.manifest.files["model.skops"],
         spec=spec,
         classes=list(model.classes),
-        score=lambda table: model.predict(features_frame(table, spec.columns)),
+        score=lambda rows: model.predict(rows_frame(rows, spec.columns)),
         known=_known(release) if spec.serving.unseen == "refuse" else {},
         estimates=hasattr(model.pipeline, "predict_proba"),
     )
 
 
-def _known(release: Release) -> dict[str, pa.Array]:
+def _without(row: FeatureRows, name: str, columns: Columns) -> tuple[object, FeatureRows]:
+    """One row's value of a feature, and that row without it."""
+    if name in columns.numeric:
+        place = columns.numeric.index(name)
+        numeric = row.numeric.copy()
+        numeric[0, place] = np.nan
+        return row.numeric[0, place], FeatureRows(numeric, row.categorical)
+    place = columns.categorical.index(name)
+    categorical: list[list[str | None]] = list(row.categorical)
+    categorical[place] = [None]
+    return row.categorical[place][0], FeatureRows(row.numeric, categorical)
+
+
+def _known(release: Release) -> dict[str, frozenset[str]]:
     """The categories of training, for a spec that refuses others."""
     schema = release.schema
     known = {}
@@ -161,18 +172,18 @@ def _known(release: Release) -> dict[str, pa.Array]:
                 f"release {release.version} cannot refuse unseen values of {name}: there were too "
                 "many in training to keep them by name; set serving.unseen to answer"
             )
-        known[name] = pa.array(column.categories, pa.string())
+        known[name] = frozenset(column.categories)
     return known
 
 
 def _warm_up(served: ServedModel) -> None:
     """Answer once, for a row of which nothing is known: the first answer is slow, or impossible."""
     columns = served.spec.columns
-    types: dict[str, pa.DataType] = {name: pa.float64() for name in columns.numeric}
-    types |= {name: pa.string() for name in columns.categorical}
-    row: dict[str, Any] = {name: pa.nulls(1, kind) for name, kind in types.items()}
+    nothing = FeatureRows(
+        np.full((1, len(columns.numeric)), np.nan), [[None] for _ in columns.categorical]
+    )
     try:
-        served.answer(pa.table(row))
+        served.answer(nothing)
     except RequestError as error:
         raise ServingError(
             f"release {served.release} does not answer a row of missing values: {error}"

@@ -17,19 +17,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.data.feature_rows import FeatureRows
 from components.data.prediction_log import FEATURE, TIME, log_partition
+from components.spec.model import Columns
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = 3_600_000_000  # microseconds
 _SMALL_ROWS = 5_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The rows of one answered request, column by column.
 
-    `features` holds them as the client sent them after typing, one column a feature; `prediction`
-    has shape (n,), `probability` (n, k) in class order or None; times carry a time zone.
+    `features` holds them as the client sent them after typing, in the order of `columns`;
+    `prediction` has shape (n,), `probability` (n, k) in class order or None; times carry a time
+    zone.
     """
 
     row_ids: Sequence[str]
@@ -37,7 +40,8 @@ class Answered:
     served_at: datetime
     release: str
     request_id: str
-    features: pa.Table
+    columns: Columns
+    features: FeatureRows
     prediction: np.ndarray[Any, Any]
     probability: np.ndarray[Any, Any] | None
 
@@ -51,7 +55,10 @@ class Answered:
         """About how many bytes they take."""
         fixed = sum(map(len, self.row_ids)) + 200 * self.rows
         probability = 0 if self.probability is None else self.probability.nbytes
-        return fixed + int(self.features.nbytes) + probability
+        features = self.features
+        texts = sum(len(text or "") for column in features.categorical for text in column)
+        cells = 8 * self.rows * len(features.categorical)
+        return fixed + features.numeric.nbytes + texts + cells + probability
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,13 @@ def _table(answered: Answered) -> pa.Table:
     probability: list[Any] = [None] * count
     if answered.probability is not None:
         probability = answered.probability.tolist()
-    features = answered.features
+    numeric, categorical = answered.features.numeric, answered.features.categorical
+    features = {
+        name: pa.array(numeric[:, place], from_pandas=True)
+        for place, name in enumerate(answered.columns.numeric)
+    }
+    for name, texts in zip(answered.columns.categorical, categorical, strict=True):
+        features[name] = pa.array(texts, pa.string())
     return pa.table(
         {
             "row_id": pa.array(answered.row_ids, pa.string()),
@@ -122,6 +135,6 @@ def _table(answered: Answered) -> pa.Table:
             "request_id": pa.repeat(answered.request_id, count),
             "prediction": pa.array(answered.prediction.tolist()),
             "probability": pa.array(probability, pa.list_(pa.float64())),
-            **{f"{FEATURE}{name}": features.column(name) for name in features.column_names},
+            **{f"{FEATURE}{name}": values for name, values in features.items()},
         }
     )

@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from components.core.errors import DataError
-from components.data.records import categories, numbers
+from components.data.records import categories, columnwise, numbers
 from components.model.records import Label
 from components.serving.codec import (
     Batch,
@@ -51,13 +50,16 @@ def decode_tensors(
     check_count(count, max_rows)
     values = {name: _values(tensor, name, count) for name, tensor in tensors.items()}
     try:
-        arrays = {name: numbers(values[name], name) for name in columns.numeric}
-        arrays |= {name: categories(values[name], name) for name in columns.categorical}
+        features = columnwise(
+            [numbers(values[name], name) for name in columns.numeric],
+            [categories(values[name], name) for name in columns.categorical],
+            count,
+        )
     except DataError as error:
         raise RequestError(str(error)) from None
     missing = [None] * count
     return make_batch(
-        pa.table(arrays),
+        features,
         values.get(columns.id, missing),
         values.get(columns.time, missing),
         columns,

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import DataError
-from components.data.convert import category_text
-from components.data.frame import features_frame
-from components.data.records import categories, features_table, numbers, texts
+from components.data.frame import rows_frame
+from components.data.records import categories, feature_rows, numbers, texts
+from components.data.spelling import category_text
 from components.spec.model import Columns
 
 COLUMNS = Columns(id="i", time="t", target="y", numeric=["a"], categorical=["b"])
@@ -45,12 +45,12 @@ def test_a_value_that_is_no_id_is_named(value):
 
 def test_ids_keep_their_text():
     given = ["7.0", "True", "", 7.0, True, math.nan, None]
-    assert texts(given, "i").to_pylist() == ["7.0", "True", "", "7", "true", None, None]
+    assert texts(given, "i") == ["7.0", "True", "", "7", "true", None, None]
 
 
 def test_a_column_that_is_not_there_is_named_with_its_row():
     with pytest.raises(DataError, match="row 1: column b is missing; send null"):
-        features_table([{"a": 1, "b": "x"}, {"a": 1}], COLUMNS)
+        feature_rows([{"a": 1, "b": "x"}, {"a": 1}], COLUMNS)
 
 
 @given(
@@ -70,7 +70,7 @@ def test_a_column_that_is_not_there_is_named_with_its_row():
     )
 )
 def test_the_frame_holds_what_the_records_say(records):
-    frame = features_frame(features_table(records, COLUMNS), COLUMNS)
+    frame = rows_frame(feature_rows(records, COLUMNS), COLUMNS)
 
     for record, number, text in zip(records, frame["a"], frame["b"], strict=True):
         given = record["a"]
@@ -82,14 +82,14 @@ def test_the_frame_holds_what_the_records_say(records):
 
 
 def test_numpy_values_from_python_callers_are_numbers_too():
-    table = features_table([{"a": np.float64(1.5), "b": np.float64(0.5)}], COLUMNS)
+    rows = feature_rows([{"a": np.float64(1.5), "b": np.float64(0.5)}], COLUMNS)
 
-    assert table.to_pylist() == [{"a": 1.5, "b": "0.5"}]
+    assert (rows.numeric.tolist(), rows.categorical) == ([[1.5]], [["0.5"]])
 
 
 def test_keys_that_are_no_feature_are_passed_over():
     records = [{"a": 1, "b": 7.0, "other": 3}, {"a": None, "b": None}]
-    frame = features_frame(features_table(records, COLUMNS), COLUMNS)
+    frame = rows_frame(feature_rows(records, COLUMNS), COLUMNS)
 
     assert list(frame.columns) == ["a", "b"]
     assert frame["b"].tolist() == ["7", None]

@@ -1,9 +1,10 @@
 from dataclasses import replace
 
-import pyarrow as pa
+import numpy as np
 import pytest
 
 from components.core.errors import ReleaseError, ServingError
+from components.data.feature_rows import FeatureRows
 from components.release.package import load_release, seal
 from components.serving.loader import load_model
 
@@ -72,14 +73,12 @@ def test_a_model_that_does_not_answer_is_no_model_to_serve(served):
 def test_a_model_that_fails_only_in_company_blames_no_row(served):
     good = served("binary")
 
-    def unsociable(table):
-        if table.num_rows > 1:
+    def unsociable(rows):
+        if len(rows) > 1:
             raise ValueError("one at a time")
-        return good.score(table)
+        return good.score(rows)
 
-    features = pa.table(
-        {"load": [1.0, 2.0], "age": [1.0, 2.0], "site": ["north"] * 2, "shift": ["day"] * 2}
-    )
+    features = FeatureRows(np.array([[1.0, 1.0], [2.0, 2.0]]), [["north"] * 2, ["day"] * 2])
     with pytest.raises(ServingError, match="does not answer: one at a time"):
         replace(good, score=unsociable).answer(features)
 

@@ -1,4 +1,6 @@
+import math
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,13 +11,16 @@ import pytest
 from components.core.errors import StoreError
 from components.core.storage import Store
 from components.core.window import Window
+from components.data.feature_rows import FeatureRows
 from components.data.prediction_log import log_schema
 from components.data.predictions import read_predictions
 from components.serving.log import Counters, PredictionLog
 from components.serving.parts import Answered, Part, Partitioner
+from components.spec.model import Columns
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 MARCH = Window.parse("2024-03")
+COLUMNS = Columns(id="pump", time="seen", target="fails", numeric=["load"], categorical=["site"])
 
 
 class Trouble(Store):
@@ -44,11 +49,10 @@ def answered(count, first=0, step_minutes=1, release="v1", probability=True, nam
         served_at=datetime(2024, 5, 1, tzinfo=UTC),
         release=release,
         request_id="request",
-        features=pa.table(
-            {
-                "load": pa.array([None if value % 7 == 0 else float(value) for value in values]),
-                "site": pa.array([f"s{value % 3}" for value in values], pa.string()),
-            }
+        columns=COLUMNS,
+        features=FeatureRows(
+            np.array([[np.nan if value % 7 == 0 else float(value)] for value in values]),
+            [[f"s{value % 3}" for value in values]],
         ),
         prediction=values % 2,
         probability=np.column_stack([values / 1e6, 1 - values / 1e6]) if probability else None,
@@ -88,8 +92,11 @@ def test_what_is_put_is_read_back(store, spec, tmp_path):
     assert table.column("request_id").unique().to_pylist() == ["request"]
     assert table.column("prediction").to_pylist() == batch.prediction.tolist()
     assert table.column("probability").to_pylist() == batch.probability.tolist()
-    assert table.column("feature.load").equals(batch.features.column("load"))
-    assert table.column("feature.site").equals(batch.features.column("site"))
+    load = batch.features.numeric[:, 0].tolist()
+    assert table.column("feature.load").to_pylist() == [
+        None if math.isnan(value) else value for value in load
+    ]
+    assert table.column("feature.site").to_pylist() == batch.features.categorical[0]
     assert log.counters == Counters(logged=300, dropped=0, written=300)
 
 
@@ -97,7 +104,7 @@ def test_parts_lie_in_the_hour_of_their_event_time_in_utc(store):
     offset = datetime.fromisoformat("2024-03-10T01:30:00+02:00")
     batch = answered(1)
     log = PredictionLog(store, "pumps")
-    log.put(Answered(**{**vars(batch), "event_times": [offset]}))
+    log.put(replace(batch, event_times=[offset]))
     log.close()
 
     assert [name.rpartition("/")[0] for name in parts(store)] == [
@@ -236,7 +243,7 @@ def test_a_store_that_stays_down_is_told_and_counted(tmp_path, caplog):
 def test_a_request_that_makes_no_table_is_lost_alone(store, spec, tmp_path, caplog):
     log = PredictionLog(store, "pumps", max_age_s=3600)
     requests = [answered(10, first) for first in range(0, 90, 10)]
-    requests[6] = Answered(**{**vars(requests[6]), "row_ids": ["only one"]})
+    requests[6] = replace(requests[6], row_ids=["only one"])
     for request in requests:
         log.put(request)
 
@@ -276,7 +283,7 @@ def test_requests_whose_classes_are_of_two_types_are_both_kept(store):
     texts = np.array([str(value) for value in batch.prediction], dtype=object)
     log = PredictionLog(store, "pumps", max_age_s=3600)
     log.put(answered(10))
-    log.put(Answered(**{**vars(batch), "prediction": texts}))
+    log.put(replace(batch, prediction=texts))
 
     assert log.flush()
 
@@ -315,7 +322,7 @@ def test_the_log_goes_to_an_object_store(s3_address, spec, tmp_path):
 
 def test_parts_split_by_hour_whatever_the_order_and_the_century():
     moments = [START, START + timedelta(hours=2), START - timedelta(days=40000), START]
-    batch = Answered(**{**vars(answered(4)), "event_times": moments})
+    batch = replace(answered(4), event_times=moments)
 
     found = list(Partitioner("m").parts([batch]))
 
