@@ -10,6 +10,7 @@
     ├── ReleaseError          a release is missing, foreign, truncated or tampered with
     ├── ServingError          the model server or a candidate behind it fails
     ├── RolloutError          a release could not be served; what served before serves again
+    ├── ClusterError          a cluster cannot be reached, or does not allow what was asked
     └── StoreError            the store cannot be read or written
         └── ConflictError     somebody else wrote first
 
@@ -55,6 +56,10 @@ class ServingError(DriftlineError):
 
 class RolloutError(DriftlineError):
     """A release could not be served, or did worse under guard; its predecessor serves again."""
+
+
+class ClusterError(DriftlineError):
+    """A cluster cannot be reached, or does not allow what was asked."""
 
 
 class StoreError(DriftlineError):

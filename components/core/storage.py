@@ -71,6 +71,15 @@ class Store:
         with self._reaching(name, "read"):
             return bytes(self._fs.cat_file(self.path(name)))
 
+    def download(self, name: str, path: Path) -> None:
+        """Copy an object into a local file, in pieces: it need not fit into memory.
+
+        Raises:
+            StoreError: when there is none, or it cannot be read.
+        """
+        with self._reaching(name, "read"):
+            self._fs.get_file(self.path(name), str(path))
+
     def names(self, prefix: str) -> list[str]:
         """The names of all objects below a folder, sorted; empty when the folder is not there.
 

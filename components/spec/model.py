@@ -308,7 +308,9 @@ class Kubernetes(Part):
     replicas that serve a new release first, watched by the guard, before the others follow; 0 for
     none. A rollout that makes no progress for `progress` has failed. `store_secret` names the
     secret with the store's credentials as environment, `token_secret` the one whose key `token`
-    clients have to send; `image` is the driftline image by default.
+    clients have to send; `image` is the driftline image by default. `force` takes fields of the
+    Deployment and what surrounds it that another field manager has set; without it, a rollout that
+    would change one is refused, and the field and its manager are named.
     """
 
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "driftline"
@@ -321,6 +323,7 @@ class Kubernetes(Part):
     service_account: str = "driftline-server"
     store_secret: str = ""
     token_secret: str = ""
+    force: bool = False
 
     @model_validator(mode="after")
     def _bounds(self) -> Kubernetes:
