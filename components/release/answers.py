@@ -6,7 +6,6 @@ from components.core.words import count_of
 from components.drift.columns import CategoryProfile
 from components.drift.rule import Threshold, judge_categories
 from components.release.counts import Counts
-from components.release.criterion import Look
 
 _ALPHA = 0.0003
 # Answers are judged whenever there are so many times more of them than at the look before.
@@ -29,9 +28,9 @@ class Answers:
         self._seen = _FEWEST_ROWS / _GROWTH
         self._fact = "too few rows were answered to compare the answers with the champion's"
 
-    def judge(self, look: Look) -> str | None:
+    def judge(self, counts: Counts) -> str | None:
         """Whether they moved that far, and that is no chance."""
-        answers = _shares(look.counts)
+        answers = _shares(counts)
         rows = sum(answers.values())
         if rows < _GROWTH * self._seen:
             return None
@@ -44,7 +43,7 @@ class Answers:
             return None
         self._fact = (
             f"its answers moved away from the champion's by {evidence.psi:.2f} (population "
-            f"stability index over {count_of(look.counts.requests, 'request')}), where less than "
+            f"stability index over {count_of(counts.requests, 'request')}), where less than "
             f"{self._effect:g} may be"
         )
         moved = evidence.psi >= self._effect and evidence.p_value < level

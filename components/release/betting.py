@@ -15,6 +15,8 @@ from scipy.special import betaincc, betaincinv, betaln
 
 # What part of all it has the gambler of each account stakes on the next block.
 _STAKES = np.array([0.05, 0.15, 0.4, 0.8])
+# A block counts as exceeding the allowed share so many times at most, so that it takes several.
+_MOST = 10.0
 
 
 def excess(failures: float, trials: float, allowed: float) -> float:
@@ -75,7 +77,8 @@ class BlockBets:
         if trials <= 0:
             return
         weight = min(1.0, trials / self._usual) if self._usual else 1.0
-        gain = weight * (exceeding / trials - self._allowed) / self._allowed
+        times = min(exceeding / trials / self._allowed, _MOST)
+        gain = weight * (times - 1)
         self._wealth += np.log1p(_STAKES * gain)
         self._usual = (self._usual + trials) / 2 if self._usual else trials
 

@@ -102,18 +102,7 @@ def read_counts(metrics: str) -> dict[str, Counts]:
     >>> counts.requests, counts.errors
     (9, 1)
     """
-    found: dict[str, _Reading] = {}
-    try:
-        for family in text_string_to_metric_families(metrics):
-            for sample in family.samples:
-                release = sample.labels.get("release")
-                if release:
-                    found.setdefault(release, _Reading()).add(sample)
-    except (ValueError, KeyError, IndexError) as error:
-        raise ServingError(
-            f"/metrics is not in Prometheus' text format: {error}; is that a driftline server?"
-        ) from error
-    return {release: reading.counts() for release, reading in found.items()}
+    return _read(metrics)[1]
 
 
 class Replicas:
@@ -132,7 +121,7 @@ class Replicas:
 
     def __init__(self, fetch: Callable[[], Mapping[str, str]]) -> None:
         self._fetch = fetch
-        self._seen: dict[str, dict[str, Counts]] = {}
+        self._seen: dict[tuple[str, float | None], dict[str, Counts]] = {}
         self._ended: dict[str, Counts] = {}
 
     def __call__(self) -> dict[str, Counts]:
@@ -144,11 +133,13 @@ class Replicas:
         texts = self._fetch()
         if not texts:
             raise ServingError("no server answers when asked for its metrics")
-        now = {name: read_counts(text) for name, text in texts.items()}
-        for name, counts in now.items():
-            self._keep_ended(self._seen.get(name, {}), counts)
-        self._seen.update(now)
-        served = {release for counts in now.values() for release in counts}
+        served: set[str] = set()
+        for name, text in texts.items():
+            started, counts = _read(text)
+            process = (name, started)
+            self._keep_ended(self._seen.get(process, {}), counts)
+            self._seen[process] = counts
+            served |= counts.keys()
         return {release: self._total(release) for release in served}
 
     def _keep_ended(self, before: Mapping[str, Counts], now: Mapping[str, Counts]) -> None:
@@ -157,8 +148,27 @@ class Replicas:
                 self._ended[release] = self._ended.get(release, Counts()) + counts
 
     def _total(self, release: str) -> Counts:
-        living = (counts[release] for counts in self._seen.values() if release in counts)
-        return sum(living, self._ended.get(release, Counts()))
+        all_seen = (counts[release] for counts in self._seen.values() if release in counts)
+        return sum(all_seen, self._ended.get(release, Counts()))
+
+
+def _read(metrics: str) -> tuple[float | None, dict[str, Counts]]:
+    """When the server's process started, in seconds since 1970, and its counts by release."""
+    started: float | None = None
+    found: dict[str, _Reading] = {}
+    try:
+        for family in text_string_to_metric_families(metrics):
+            for sample in family.samples:
+                release = sample.labels.get("release")
+                if sample.name == "process_start_time_seconds":
+                    started = sample.value
+                if release:
+                    found.setdefault(release, _Reading()).add(sample)
+    except (ValueError, KeyError, IndexError) as error:
+        raise ServingError(
+            f"/metrics is not in Prometheus' text format: {error}; is that a driftline server?"
+        ) from error
+    return started, {release: reading.counts() for release, reading in found.items()}
 
 
 class _Reading:

@@ -7,7 +7,6 @@ import math
 from components.core.words import count_of, percent
 from components.release.betting import excess, upper_share
 from components.release.counts import Counts
-from components.release.criterion import Look
 from components.spec.model import Guard
 
 _ALPHA_ERRORS, _ALPHA_REFUSED = 0.0003, 0.0001
@@ -28,9 +27,9 @@ class Failures:
             self._allowed = upper_share(champion.errors, champion.requests, _ALPHA_ERRORS / 2)
         self._seen = "no request came"
 
-    def judge(self, look: Look) -> str | None:
+    def judge(self, counts: Counts) -> str | None:
         """Whether it fails too often, and that is no chance."""
-        failed, requests = look.counts.errors, look.counts.requests
+        failed, requests = counts.errors, counts.requests
         if not requests:
             return None
         self._seen = (
@@ -54,9 +53,9 @@ class Refusals:
         self._allowed = refused + _REFUSED * (1 - refused)
         self._seen = "no request was refused"
 
-    def judge(self, look: Look) -> str | None:
+    def judge(self, counts: Counts) -> str | None:
         """Whether it refuses too much, and that is no chance."""
-        refused, requests = look.counts.refused, look.counts.requests
+        refused, requests = counts.refused, counts.requests
         if not refused:
             return None
         self._seen = (

@@ -92,7 +92,7 @@ class _Watch:
         self._scrape = scrape
         self._watched = watched
         self._challenger = challenger
-        self._since = since
+        self._last = since
         self._clock = clock
         self._heard = clock()
         self._trouble = ""
@@ -125,13 +125,11 @@ class _Watch:
             self._trouble = "no server serves it"
             return []
         self._heard = self._clock()
-        if self._since is None:
-            self._since = counts
-        grown = counts - self._since
+        grown = counts - (counts if self._last is None else self._last)
+        self._last = counts
         if not grown.grew:  # a counter began anew: from here on, then
-            self._since = counts - self._watched.counts
             return []
-        return self._watched.look(grown, self._heard)
+        return self._watched.look(self._watched.counts + grown)
 
     def _end(self) -> Judgement:
         requests = self._watched.counts.requests

@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from components.core.words import seconds
 from components.release.betting import BlockBets, upper_share
 from components.release.counts import Counts
-from components.release.criterion import Look
 
 _ALPHA = 0.0003
 _TAIL = 0.01
-# Latency is judged by blocks of at least a second and so many requests.
-_BLOCK_S, _BLOCK_REQUESTS = 1.0, 10
+# Fewer requests say nothing of the champion's; and a block of them waits for the next look.
 _FEWEST = 10
 
 Histogram = Mapping[float, int]
@@ -76,7 +74,8 @@ class Latency:
     """The 99th percentile latency may be so many times the champion's.
 
     It is more where over 1 % of the requests take longer than that many times the champion's 99th
-    percentile. The first block is left out: a release that has just been loaded is slow at first.
+    percentile. The requests from look to look are a block, and the first one is left out: a
+    release that has just been loaded is slow at first.
     """
 
     def __init__(self, champion: Counts, limit: float) -> None:
@@ -90,18 +89,18 @@ class Latency:
             self._bets = BlockBets(max(over, _TAIL))
             self._fact = "too few requests were timed to compare its latency"
         self._cold: Counts | None = None
-        self._block, self._since = Counts(), -math.inf
+        self._block = Counts()
 
-    def judge(self, look: Look) -> str | None:
+    def judge(self, counts: Counts) -> str | None:
         """Whether it is slower beyond the limit, and that is no chance."""
-        block = (look.counts - self._block).latency
-        if look.at - self._since < _BLOCK_S or total(block) < _BLOCK_REQUESTS:
+        block = (counts - self._block).latency
+        if total(block) < _FEWEST:
             return None
-        self._block, self._since = look.counts, look.at
+        self._block = counts
         if self._cold is None:
-            self._cold = look.counts
+            self._cold = counts
         elif self._bets is not None:
-            return self._bet(self._bets, block, (look.counts - self._cold).latency)
+            return self._bet(self._bets, block, (counts - self._cold).latency)
         return None
 
     def fact(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from components.release.answers import Answers
 from components.release.counts import Counts
-from components.release.criterion import Criterion, Look
+from components.release.criterion import Criterion
 from components.release.failures import Failures, Refusals
 from components.release.latency import Latency
 from components.spec.model import Guard
@@ -32,15 +32,14 @@ class Watched:
                 Answers(champion, guard.effect),
             ]
 
-    def look(self, counts: Counts, now: float) -> list[str]:
+    def look(self, counts: Counts) -> list[str]:
         """The reasons why the release must go back: none, as a rule.
 
         Args:
             counts: what was counted of it since it is watched.
-            now: seconds, by a clock that only grows.
         """
         self.counts = counts
-        found = [criterion.judge(Look(counts, now)) for criterion in self._criteria]
+        found = [criterion.judge(counts) for criterion in self._criteria]
         return [reason for reason in found if reason is not None]
 
     def facts(self) -> list[str]:
