@@ -7,18 +7,16 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from components.core.errors import DriftlineError, SpecError, UsageError
 from pipelines.console import Console
+from pipelines.releases_cli import app as releases
 from pipelines.schema_cli import app as schema
 from pipelines.settings import Settings
-
-if TYPE_CHECKING:
-    from components.core.storage import Store
 
 
 class _Commands(TyperGroup):
@@ -44,7 +42,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-releases = typer.Typer(help="What is deployed, what was, and back again.", no_args_is_help=True)
 app.add_typer(releases, name="releases")
 app.add_typer(schema, name="schema")
 
@@ -175,13 +172,13 @@ def serve(
     Example: driftline serve --port 8080
     """
     from components.core.storage import Store
-    from components.release.local import LocalTarget
+    from components.release.targets import open_target
     from components.serving.server import serve as serve_folder
     from components.spec.load import load_spec
 
     place = Store(store or _settings().store)
     loaded = load_spec(spec or _settings().spec)
-    champion = LocalTarget(place, loaded.model).require_champion()
+    champion = open_target(loaded, place).require_champion()
     serve_folder(
         champion.folder,
         host=host,
@@ -189,86 +186,6 @@ def serve(
         log_store=place,
         allowed_prefixes=loaded.estimator.allowed_prefixes,
     )
-
-
-@releases.command("list")
-def list_releases(spec: Spec = "", store: StoreOption = "", as_json: Json = False) -> None:
-    """List every release, and which one is the champion.
-
-    Example: driftline releases list --store .driftline/demo
-    """
-    from pipelines.history import list_rows
-
-    _print_rows(list_rows(*_place(spec, store)), as_json)
-
-
-@releases.command("show")
-def show_release(
-    version: Annotated[str, typer.Argument(help="A release; the champion by default.")] = "",
-    spec: Spec = "",
-    store: StoreOption = "",
-    as_json: Json = False,
-) -> None:
-    """Show a release's model card.
-
-    Example: driftline releases show
-    """
-    from pipelines.history import show
-
-    release = show(*_place(spec, store), version)
-    console = Console()
-    if as_json:
-        console.say(release.manifest.model_dump_json(indent=2))
-        return
-    console.say((release.folder / "card.md").read_text(encoding="utf-8"))
-
-
-@releases.command()
-def rollback(
-    to: Annotated[str, typer.Option(help="A release; by default the one before.")] = "",
-    reason: Annotated[str, typer.Option(help="Kept in the history.")] = "asked for by hand",
-    spec: Spec = "",
-    store: StoreOption = "",
-    as_json: Json = False,
-) -> None:
-    """Serve an earlier release again.
-
-    Example: driftline releases rollback --reason "complaints from Denver"
-    """
-    from components.release.local import LocalTarget
-
-    target = LocalTarget(*_place(spec, store))
-    before = target.current()
-    after = target.rollback(to or None, run="command line", reason=reason)
-    if as_json:
-        Console().say(after.model_dump_json(indent=2))
-        return
-    Console().say(f"{after.version} serves again, instead of {before.version if before else '-'}")
-
-
-def _place(spec: str, store: str) -> tuple[Store, str]:
-    from components.core.storage import Store
-    from components.spec.load import load_spec
-
-    return Store(store or _settings().store), load_spec(spec or _settings().spec).model
-
-
-def _print_rows(rows: list[dict[str, str]], as_json: bool) -> None:
-    console = Console()
-    if as_json:
-        console.say(json.dumps(rows, indent=2))
-        return
-    if not rows:
-        console.say("no releases yet; train one with 'driftline run training'")
-        return
-    shown = [{key: _cut(value) for key, value in row.items()} for row in rows]
-    widths = {key: max(len(key), *(len(row[key]) for row in shown)) for key in rows[0]}
-    for row in [{key: key for key in widths}, *shown]:
-        console.say("  ".join(f"{row[key]:<{width}}" for key, width in widths.items()).rstrip())
-
-
-def _cut(text: str, width: int = 60) -> str:
-    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def main() -> None:

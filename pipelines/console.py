@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 
@@ -19,6 +19,13 @@ class Console:
         """Print one line of the result."""
         print(line, file=self._out, flush=True)
 
+    def table(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Print rows that have the same keys as a table; long texts are cut."""
+        shown = [{key: _cut(value) for key, value in row.items()} for row in rows]
+        widths = {key: max(len(key), *(len(row[key]) for row in shown)) for key in rows[0]}
+        for row in [{key: key for key in widths}, *shown]:
+            self.say("  ".join(f"{row[key]:<{width}}" for key, width in widths.items()).rstrip())
+
     @contextmanager
     def task(self, title: str) -> Iterator[Callable[[str], None]]:
         """Show a spinner with a title; the function it yields says what is being done."""
@@ -29,6 +36,10 @@ class Console:
 
         with Terminal(stderr=True).status(title) as status:
             yield lambda text: status.update(f"{title}: {text}")
+
+
+def _cut(text: str, width: int = 60) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def _ignore(text: str) -> None:

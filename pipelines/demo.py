@@ -14,7 +14,7 @@ from components.core.journal import Entry, Journal
 from components.core.storage import Store
 from components.core.verdict import Verdict
 from components.core.window import Window, format_time
-from components.release.local import LocalTarget
+from components.release.targets import open_target
 from components.spec.load import load_spec
 from components.spec.model import Spec
 from pipelines.console import Console
@@ -48,7 +48,7 @@ class Demo:
         self.spec: Spec = load_spec(spec_path)
         self.home = store
         self.store = Store(store)
-        self.target = LocalTarget(self.store, self.spec.model)
+        self.target = open_target(self.spec, self.store)
         self.windows = MONTHS[:months]
         self._console = console
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from components.core.errors import ReleaseError
-from components.core.storage import Store
-from components.release.local import LocalTarget
 from components.release.package import Release
+from components.release.target import Deployment, Status, Target
 
 
-def list_rows(store: Store, model: str) -> list[dict[str, str]]:
+def list_rows(target: Target) -> list[dict[str, str]]:
     """One row a release, oldest first, as text."""
-    target = LocalTarget(store, model)
-    current = target.current()
     history = target.history()
+    current = history[-1].version if history else None
     rows = []
     for version in sorted({*target.releases.versions(), *(entry.version for entry in history)}):
         served = [entry for entry in history if entry.version == version]
@@ -20,7 +20,7 @@ def list_rows(store: Store, model: str) -> list[dict[str, str]]:
         rows.append(
             {
                 "version": version,
-                "serving": "champion" if current and current.version == version else "",
+                "serving": "champion" if version == current else "",
                 "state": _state(target, version),
                 "deployed": first.at if first else "never",
                 "reason": first.reason if first else "",
@@ -29,19 +29,77 @@ def list_rows(store: Store, model: str) -> list[dict[str, str]]:
     return rows
 
 
-def _state(target: LocalTarget, version: str) -> str:
+def _state(target: Target, version: str) -> str:
     try:
-        target.releases.open(version)
+        return "intact" if target.releases.look(version) else "complete"
     except ReleaseError:
         return "damaged" if version in target.releases.versions() else "missing"
-    return "intact"
 
 
-def show(store: Store, model: str, version: str) -> Release:
+def show(target: Target, version: str) -> Release:
     """A release by its version, or the champion where that is empty.
 
     Raises:
         ReleaseError: when there is no such release, or it is damaged.
     """
-    target = LocalTarget(store, model)
     return target.releases.open(version) if version else target.require_champion()
+
+
+def verify_rows(target: Target, version: str = "") -> list[dict[str, str]]:
+    """One row a release: what is wrong with it, empty for nothing.
+
+    Every file is read and held against the manifest, and the champion's manifest against the
+    deployment record.
+
+    Args:
+        target: whose releases.
+        version: only this one; all of them where empty.
+
+    Raises:
+        ReleaseError: when there is no such release.
+    """
+    current = target.current()
+    if version:
+        target.releases.manifest_bytes(version)  # says so when there is none
+    champions = [current.version] if current else []
+    versions = [version] if version else sorted({*target.releases.versions(), *champions})
+    return [{"version": each, "problem": _problem(target, each, current)} for each in versions]
+
+
+def _problem(target: Target, version: str, current: Deployment | None) -> str:
+    try:
+        if current and current.version == version:
+            target.require_champion()
+        else:
+            target.releases.open(version)
+    except ReleaseError as error:
+        return str(error)
+    return ""
+
+
+def status_lines(status: Status, current: Deployment | None) -> list[str]:
+    """What a target serves at this moment, as text."""
+    if current is None:
+        lines = ["champion: none; train one with 'driftline run training'"]
+    else:
+        verb = "deployed" if current.action == "deploy" else "rolled back to"
+        lines = [
+            f"champion: {current.version}, {verb} {current.at} by {current.run}: {current.reason}"
+        ]
+    if status.note:
+        lines.append(status.note)
+    if not status.replicas:
+        lines.append("no server is running; 'driftline serve' starts one")
+    for replica in status.replicas:
+        ready = "ready" if replica.ready else "not ready"
+        note = f"  {replica.note}" if replica.note else ""
+        lines.append(f"{replica.name}  {replica.version}  {ready}{note}")
+    return lines
+
+
+def status_document(status: Status, current: Deployment | None) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        **status.model_dump(),
+        "deployment": current.model_dump() if current else None,
+    }

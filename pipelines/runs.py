@@ -15,7 +15,7 @@ from components.core.errors import UsageError
 from components.core.journal import Entry, Journal
 from components.core.storage import Store
 from components.core.window import Window, format_time
-from components.release.local import LocalTarget
+from components.release.targets import open_target
 from components.spec.context import AUTO, NOW
 from components.spec.load import dump_spec
 from components.spec.model import Spec
@@ -125,7 +125,7 @@ def run_here(request: RunRequest, progress: Progress) -> RunResult:
 
 def _note_deployment(request: RunRequest) -> None:
     """Complete the journal of a run that was ended after it deployed, before it could say so."""
-    history = LocalTarget(Store(request.store), request.spec.model).history()
+    history = open_target(request.spec, Store(request.store)).history()
     deployed = [entry.version for entry in history if entry.run == request.name]
     said = request.journal.read("deploy")
     if deployed and (said is None or said.status != "ok"):

@@ -67,13 +67,13 @@ def accept_schema(
     """
     from components.core.window import Window
     from components.release.accepted import AcceptedSchemas
-    from components.release.local import LocalTarget
+    from components.release.targets import open_target
 
     asked = Window.parse(window)
     if not reason.strip():
         raise UsageError("--reason is empty; say why the change is wanted")
     place, loaded = _place(spec, store)
-    schema = LocalTarget(place, loaded.model).require_champion().schema
+    schema = open_target(loaded, place).require_champion().schema
     change = AcceptedSchemas(place, loaded.model).accept(asked, column or [], reason, schema)
     console = Console()
     if as_json:

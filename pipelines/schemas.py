@@ -8,7 +8,7 @@ from typing import Any
 from components.core.storage import Store
 from components.core.words import percent
 from components.release.accepted import AcceptedSchemas
-from components.release.local import LocalTarget
+from components.release.targets import open_target
 from components.schema.accept import AcceptedChange
 from components.schema.column_schema import ColumnSchema, widened
 from components.schema.schema import Schema
@@ -124,7 +124,7 @@ def read_schema(store: Store, spec: Spec) -> ShownSchema:
     Raises:
         ReleaseError: when nothing was deployed yet.
     """
-    champion = LocalTarget(store, spec.model).require_champion()
+    champion = open_target(spec, store).require_champion()
     schema = champion.schema
     accepted = AcceptedSchemas(store, spec.model).read()
     return ShownSchema(

@@ -78,5 +78,24 @@ class ReleaseStore:
             (folder / name.rsplit("/", 1)[-1]).write_bytes(self._store.read(name))
         return load_release(folder)
 
+    def look(self, version: str) -> bool:
+        """Whether a release was verified: on this disk it is, elsewhere its files are only listed.
+
+        Raises:
+            ReleaseError: when there is no such release, or it is damaged.
+        """
+        if self._store.is_local:
+            self.open(version)
+            return True
+        manifest = self.manifest(version)
+        folder = f"{self._model}/releases/{version}/"
+        found = {name.removeprefix(folder) for name in self._store.names(folder.rstrip("/"))}
+        if problems := sorted(found ^ {*manifest.files, MANIFEST}):
+            raise ReleaseError(
+                f"release {version} of {self._model} is damaged: {problems[0]} is missing, or does "
+                "not belong to it"
+            )
+        return False
+
     def _name(self, version: str, file: str) -> str:
         return f"{self._model}/releases/{version}/{file}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.core.errors import BlockedError
 from components.core.verdict import Verdict
-from components.release.local import LocalTarget
+from components.release.targets import open_target
 from components.spec.context import Context
 from components.steps.files import write_output
 
@@ -26,7 +26,7 @@ def schema_step(context: Context, purpose: str, data: str, destination: str) -> 
     from components.schema.reading import read_profile
 
     with context.step(f"check_schema_{purpose}") as say:
-        champion = LocalTarget(context.store, context.spec.model).champion()
+        champion = open_target(context.spec, context.store).champion()
         report = read_report(data)
         profile = read_profile(data, report, context.spec, champion.profile if champion else None)
         accepted = AcceptedSchemas(context.store, context.spec.model)
@@ -59,7 +59,7 @@ def drift_step(
     from components.drift.report import write_report
 
     with context.step("check_drift") as say:
-        champion = LocalTarget(context.store, context.spec.model).require_champion()
+        champion = open_target(context.spec, context.store).require_champion()
         reference = champion.profile
         verdict = check_drift(
             profile_window(
@@ -92,7 +92,7 @@ def skew_step(context: Context, data: str, predictions: str, destination: str) -
     from components.drift.skew import check_skew
 
     with context.step("check_skew") as say:
-        champion = LocalTarget(context.store, context.spec.model).require_champion()
+        champion = open_target(context.spec, context.store).require_champion()
         verdict = check_skew(
             Path(data),
             Path(predictions),
@@ -112,7 +112,7 @@ def performance_step(context: Context, data: str, predictions: str, destination:
     from components.model.performance import check_performance
 
     with context.step("check_performance") as say:
-        champion = LocalTarget(context.store, context.spec.model).require_champion()
+        champion = open_target(context.spec, context.store).require_champion()
         verdict = check_performance(
             context.spec,
             Path(data),

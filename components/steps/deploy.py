@@ -7,8 +7,9 @@ from pathlib import Path
 
 from components.core.errors import ConflictError
 from components.model.records import Evaluation
-from components.release.local import LocalTarget
 from components.release.promote import package_release
+from components.release.target import Target
+from components.release.targets import open_target
 from components.serving.records import ServingProof
 from components.spec.context import Context
 from components.steps.files import write_output
@@ -40,7 +41,7 @@ def deploy_step(context: Context, candidate: str, evaluation: str, proof: str, c
         manifest = package_release(
             Path(candidate), judged, served, folder, run=context.run, reason=reason
         )
-        target = LocalTarget(context.store, context.spec.model)
+        target = open_target(context.spec, context.store)
         target.releases.publish(folder)
         target.deploy(
             manifest.version,
@@ -53,7 +54,7 @@ def deploy_step(context: Context, candidate: str, evaluation: str, proof: str, c
     return manifest.version
 
 
-def _judged_champion(target: LocalTarget, judged: Evaluation, version: str) -> str | None:
+def _judged_champion(target: Target, judged: Evaluation, version: str) -> str | None:
     """The champion's version, if it still is the model that the challenger was compared with."""
     current = target.current()
     if current is None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.core.errors import ServingError
-from components.release.local import LocalTarget
 from components.release.package import digest, seal
+from components.release.targets import open_target
 from components.spec.context import Context
 from components.steps.files import write_output
 
@@ -39,7 +39,7 @@ def evaluate_step(context: Context, data: str, candidate: str, destination: str)
     from components.model.evaluate import evaluate_candidate
 
     with context.step("evaluate") as say:
-        champion = LocalTarget(context.store, context.spec.model).champion()
+        champion = open_target(context.spec, context.store).champion()
         evaluation = evaluate_candidate(
             context.spec, Path(data), Path(candidate), champion.folder if champion else None
         )

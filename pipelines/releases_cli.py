@@ -1,0 +1,171 @@
+"""The commands about releases: what is deployed, what was, and back again."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from components.core.errors import ReleaseError
+from components.core.words import count_of
+from pipelines.console import Console
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from components.release.target import Target
+
+app = typer.Typer(help="What is deployed, what was, and back again.", no_args_is_help=True)
+
+Spec = Annotated[str, typer.Option(help="The spec that describes the model.")]
+StoreOption = Annotated[str, typer.Option(help="The store: a folder or any fsspec address.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Reason = Annotated[str, typer.Option(help="Kept in the history.")]
+
+_BY_HAND = "asked for by hand"
+_RUN = "command line"
+
+
+@app.command("list")
+def list_releases(spec: Spec = "", store: StoreOption = "", as_json: Json = False) -> None:
+    """List every release, and which one is the champion.
+
+    Example: driftline releases list --store .driftline/demo
+    """
+    from pipelines.history import list_rows
+
+    rows = list_rows(_target(spec, store))
+    console = Console()
+    if as_json:
+        console.say(json.dumps(rows, indent=2))
+    elif rows:
+        console.table(rows)
+    else:
+        console.say("no releases yet; train one with 'driftline run training'")
+
+
+@app.command("show")
+def show_release(
+    version: Annotated[str, typer.Argument(help="A release; the champion by default.")] = "",
+    spec: Spec = "",
+    store: StoreOption = "",
+    as_json: Json = False,
+) -> None:
+    """Show a release's model card.
+
+    Example: driftline releases show
+    """
+    from pipelines.history import show
+
+    release = show(_target(spec, store), version)
+    console = Console()
+    if as_json:
+        console.say(release.manifest.model_dump_json(indent=2))
+        return
+    console.say((release.folder / "card.md").read_text(encoding="utf-8"))
+
+
+@app.command("verify")
+def verify_releases(
+    version: Annotated[str, typer.Argument(help="Only this release; all by default.")] = "",
+    spec: Spec = "",
+    store: StoreOption = "",
+    as_json: Json = False,
+) -> None:
+    """Read every file of the releases, and say which are not what was packaged.
+
+    Example: driftline releases verify
+    """
+    from pipelines.history import verify_rows
+
+    console = Console(quiet=as_json)
+    with console.task("verifying"):
+        rows = verify_rows(_target(spec, store), version)
+    if as_json:
+        console.say(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            console.say(f"{row['version']}  {row['problem'] or 'intact'}")
+    if damaged := [row["version"] for row in rows if row["problem"]]:
+        raise ReleaseError(
+            f"{len(damaged)} of {count_of(len(rows), 'release')} are damaged: {', '.join(damaged)}"
+        )
+
+
+@app.command("status")
+def show_status(spec: Spec = "", store: StoreOption = "", as_json: Json = False) -> None:
+    """Say what is served at this moment, server by server.
+
+    Example: driftline releases status
+    """
+    from pipelines.history import status_document, status_lines
+
+    target = _target(spec, store)
+    status, current = target.status(), target.current()
+    console = Console()
+    if as_json:
+        console.say(json.dumps(status_document(status, current), indent=2))
+        return
+    for line in status_lines(status, current):
+        console.say(line)
+
+
+@app.command("deploy")
+def deploy(
+    version: Annotated[str, typer.Argument(help="A release of the store.")],
+    reason: Reason = _BY_HAND,
+    spec: Spec = "",
+    store: StoreOption = "",
+    as_json: Json = False,
+) -> None:
+    """Make a release of the store the champion, and wait until it is served and was watched.
+
+    It was proven when it was packaged; against the present champion it is not compared again.
+
+    Example: driftline releases deploy 2013-07-01-dd3d9b4c --reason "the others were worse"
+    """
+    target = _target(spec, store)
+    before = target.current()
+    expected = before.version if before else None
+    if expected == version:
+        raise ReleaseError(f"release {version} is deployed already")
+    console = Console(quiet=as_json)
+    with console.task(f"deploying {version}") as update:
+        after = target.deploy(version, expected=expected, run=_RUN, reason=reason, progress=update)
+    if as_json:
+        console.say(after.model_dump_json(indent=2))
+        return
+    console.say(f"{after.version} serves now, instead of {expected or 'nothing'}")
+
+
+@app.command("rollback")
+def rollback(
+    to: Annotated[str, typer.Option(help="A release; by default the one before.")] = "",
+    reason: Reason = _BY_HAND,
+    spec: Spec = "",
+    store: StoreOption = "",
+    as_json: Json = False,
+) -> None:
+    """Serve an earlier release again.
+
+    Example: driftline releases rollback --reason "complaints from Denver"
+    """
+    target = _target(spec, store)
+    before = target.current()
+    console = Console(quiet=as_json)
+    with console.task("rolling back") as update:
+        after = target.rollback(to or None, run=_RUN, reason=reason, progress=update)
+    if as_json:
+        console.say(after.model_dump_json(indent=2))
+        return
+    console.say(f"{after.version} serves again, instead of {before.version if before else '-'}")
+
+
+def _target(spec: str, store: str) -> Target:
+    from components.core.storage import Store
+    from components.release.targets import open_target
+    from components.spec.load import load_spec
+
+    settings = Settings.read(os.environ)
+    return open_target(load_spec(spec or settings.spec), Store(store or settings.store))

@@ -1,0 +1,143 @@
+"""The commands about releases, as a user runs them."""
+
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from components.core.storage import Store
+from components.release.package import seal
+from components.release.targets import open_target
+from pipelines.cli import app
+from tests.worlds import make_world
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Three releases, of which two were deployed one after another."""
+    world = make_world(tmp_path / "world")
+    (world.folder / "spec.yaml").write_text(yaml.safe_dump(json.loads(world.text)))
+    target = open_target(world.spec, Store(world.store))
+    for version in ("v1", "v2", "v3"):
+        folder = tmp_path / version
+        folder.mkdir()
+        (folder / "card.md").write_text(f"# card of {version}")
+        seal(folder, "orders", version, {})
+        target.releases.publish(folder)
+    target.deploy("v1", expected=None, run="january", reason="the first one")
+    target.deploy("v2", expected="v1", run="february", reason="drift: price moved up")
+    return world
+
+
+@pytest.fixture
+def releases(world):
+    def run(*arguments):
+        spec = str(world.folder / "spec.yaml")
+        command = ["releases", *arguments, "--spec", spec, "--store", world.store]
+        result = CliRunner().invoke(app, command)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    return run
+
+
+def damage(world, version):
+    path = world.folder / "store" / "orders" / "releases" / version / "card.md"
+    path.write_text("forged")
+
+
+def test_the_list_says_which_one_serves_and_which_is_damaged(world, releases):
+    damage(world, "v1")
+    rows = {row["version"]: row for row in json.loads(releases("list", "--json").stdout)}
+
+    assert [rows[v]["serving"] for v in ("v1", "v2", "v3")] == ["", "champion", ""]
+    assert [rows[v]["state"] for v in ("v1", "v2", "v3")] == ["damaged", "intact", "intact"]
+    assert rows["v3"]["deployed"] == "never"
+    assert rows["v2"]["reason"] == "drift: price moved up"
+    table = releases("list").stdout.splitlines()
+    assert table[0].split() == ["version", "serving", "state", "deployed", "reason"]
+    assert len(table) == 4
+
+
+def test_a_card_is_shown(releases):
+    assert releases("show").stdout.strip() == "# card of v2"
+    assert releases("show", "v3").stdout.strip() == "# card of v3"
+    assert json.loads(releases("show", "v3", "--json").stdout)["version"] == "v3"
+    missing = releases("show", "v9")
+    assert missing.exit_code == 1
+    assert "there is no release 'v9'" in missing.stderr
+
+
+def test_verify_names_what_is_wrong_and_fails(world, releases):
+    whole = releases("verify")
+    assert whole.exit_code == 0
+    assert whole.stdout.splitlines() == ["v1  intact", "v2  intact", "v3  intact"]
+
+    damage(world, "v1")
+    harmed = releases("verify", "--json")
+    problems = {row["version"]: row["problem"] for row in json.loads(harmed.stdout)}
+    assert harmed.exit_code == 1
+    assert "card.md was changed after packaging" in problems["v1"]
+    assert problems["v2"] == ""
+    assert "1 of 3 releases are damaged: v1" in harmed.stderr
+    assert releases("verify", "v2").exit_code == 0
+    assert releases("verify", "v9").exit_code == 1
+
+
+def test_a_release_is_deployed_by_hand_and_rolled_back(world, releases):
+    deployed = releases("deploy", "v3", "--reason", "they asked for it")
+    assert deployed.exit_code == 0, deployed.stderr
+    assert deployed.stdout.strip() == "v3 serves now, instead of v2"
+    again = releases("deploy", "v3")
+    assert again.exit_code == 1
+    assert "deployed already" in again.stderr
+    back = releases("rollback", "--json")
+    assert json.loads(back.stdout)["version"] == "v2"
+    history = open_target(world.spec, Store(world.store)).history()
+    assert [entry.reason for entry in history[2:]] == ["they asked for it", "asked for by hand"]
+
+
+def test_a_damaged_release_is_not_deployed(world, releases):
+    damage(world, "v3")
+    refused = releases("deploy", "v3")
+
+    assert refused.exit_code == 1
+    assert "card.md was changed after packaging" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert open_target(world.spec, Store(world.store)).current().version == "v2"
+
+
+def test_the_status_says_who_serves(releases):
+    told = releases("status")
+    assert "champion: v2, deployed" in told.stdout
+    assert "no server is running; 'driftline serve' starts one" in told.stdout
+    document = json.loads(releases("status", "--json").stdout)
+    assert document["champion"] == document["deployment"]["version"] == "v2"
+    assert document["replicas"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("list",), "no releases yet; train one with 'driftline run training'"),
+        (("status",), "champion: none; train one with 'driftline run training'"),
+        (("verify",), ""),
+        (("show",), "run 'driftline run training' first"),
+        (("rollback",), "no earlier release"),
+        (("deploy", "v1"), "there is no release 'v1'"),
+    ],
+)
+def test_an_empty_store_is_told_apart_from_a_broken_one(tmp_path, arguments, expected):
+    result = CliRunner().invoke(app, ["releases", *arguments, "--store", str(tmp_path / "new")])
+
+    assert expected in result.stdout + result.stderr
+    assert result.exit_code == (0 if arguments[0] in ("list", "status", "verify") else 1)
+
+
+@pytest.mark.parametrize("command", ["list", "show", "verify", "status", "deploy", "rollback"])
+def test_every_command_has_help_with_an_example(command):
+    result = CliRunner().invoke(app, ["releases", command, "--help"])
+
+    assert result.exit_code == 0
+    assert f"Example: driftline releases {command}" in " ".join(result.stdout.split())
