@@ -41,7 +41,7 @@ def replay_traffic(
         DataError: when the source has no rows in the window.
         ServingError: when the server does not start or refuses rows.
     """
-    from components.serving.codec import MAX_HOURS
+    from components.serving.batch import MAX_HOURS
     from components.serving.outgoing import to_rows
     from components.serving.running import RunningServer
 

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError
-from components.data.feature_rows import FeatureRows
 from components.spec.model import Columns
 
 
@@ -45,23 +44,5 @@ def features_frame(table: pa.Table, columns: Columns) -> pd.DataFrame:
         data[name] = pd.Series(numbers, dtype="float64")
     for name in columns.categorical:
         texts = table.column(name).cast(pa.string()).to_pylist()
-        data[name] = pd.Series(texts, dtype="object")
-    return pd.DataFrame(data, columns=columns.features)
-
-
-def rows_frame(rows: FeatureRows, columns: Columns) -> pd.DataFrame:
-    """The same from typed rows, as a server has them.
-
-    >>> import numpy as np
-    >>> columns = Columns(id="i", time="t", target="y", numeric=["a"], categorical=["b"])
-    >>> rows = FeatureRows(np.array([[1.0], [np.nan]]), [["7", None]])
-    >>> rows_frame(rows, columns).to_dict("records")
-    [{'a': 1.0, 'b': '7'}, {'a': nan, 'b': None}]
-    """
-    data: dict[str, Any] = {
-        name: pd.Series(rows.numeric[:, position], dtype="float64")
-        for position, name in enumerate(columns.numeric)
-    }
-    for name, texts in zip(columns.categorical, rows.categorical, strict=True):
         data[name] = pd.Series(texts, dtype="object")
     return pd.DataFrame(data, columns=columns.features)

@@ -1,7 +1,7 @@
 """From JSON values to typed features: the first half of serving's translation.
 
 Needs numpy only, so that a server without pandas and pyarrow can use it. The second half, from
-typed features to what a model sees, is `components.data.frame`, which training uses as well.
+typed features to what a model sees, is the runtime's (`components.model.runtime`).
 """
 
 from __future__ import annotations

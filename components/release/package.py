@@ -150,7 +150,7 @@ class Release:
     @property
     def spec(self) -> Spec:
         """The spec it was trained by."""
-        return parse_spec(self._text("spec.json"), name=f"{self.version}/spec.json")
+        return parse_spec(self.text("spec.json"), name=f"{self.version}/spec.json")
 
     @property
     def schema(self) -> Schema:
@@ -196,14 +196,19 @@ class Release:
 
     def _document(self, kind: type[_Kind], name: str) -> _Kind:
         try:
-            return kind.model_validate_json(self._text(name))
+            return kind.model_validate_json(self.text(name))
         except ValidationError:
             raise ReleaseError(
                 f"release {self.version} of {self.manifest.model}: {name} is not of a form that "
                 "this version of driftline reads; use the version that wrote it, or train again"
             ) from None
 
-    def _text(self, name: str) -> str:
+    def text(self, name: str) -> str:
+        """The text of one of its files.
+
+        Raises:
+            ReleaseError: when it has no such file.
+        """
         if name not in self.manifest.files:
             raise ReleaseError(_refusal(self.manifest, f"{name} is missing"))
         return (self.folder / name).read_text(encoding="utf-8")

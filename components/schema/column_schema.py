@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from components.core.verdict import Document
-from components.data.report import ColumnReport
 from components.drift.columns import CategoryProfile, NumericProfile
+
+if TYPE_CHECKING:
+    from components.data.report import ColumnReport
 
 Kind = Literal["number", "category"]
 Column = NumericProfile | CategoryProfile
@@ -102,6 +104,7 @@ def learn_column(
         target: whether it is the target, of which the profile has the labels alone.
 
     >>> import pyarrow as pa
+    >>> from components.data.report import ColumnReport
     >>> from components.drift.profile import profile_arrays
     >>> profile = profile_arrays({"a": pa.array([3.0, 4.0, 4.0, None])}).columns["a"]
     >>> learned = learn_column(profile, ColumnReport(source_type="double"))

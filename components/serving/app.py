@@ -1,13 +1,17 @@
-"""The HTTP surface: health, the Open Inference Protocol v2, and `POST /predict`.
+"""The HTTP surface: health, the Open Inference Protocol v2, `POST /predict`, metrics and pages.
 
-Every handler takes the model from `app.state.served` once, so that a switch of releases falls
-between two requests. A request that cannot be answered gets a 4xx with `{"error": sentence}`.
+Whatever a request asks of the model is answered by `Answering`; here are the paths, and how a body
+gets from the network to it. What cannot be answered gets a 4xx with `{"error": sentence}`.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,36 +20,47 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from components.serving.codec import (
-    Batch,
-    RequestError,
-    decode_rows,
-    encode_rows,
-    parse_json,
-    to_json,
-)
-from components.serving.edge import Edge, clean_id
-from components.serving.loader import ServedModel
-from components.serving.log import PredictionLog
-from components.serving.parts import Answered
-from components.serving.serving import Serving
-from components.serving.tensors import decode_tensors, encode_tensors, metadata, wanted_outputs
+from components.serving.answering import Answering, Reply
+from components.serving.codec import to_json
+from components.serving.edge import Edge
+from components.serving.metrics import CONTENT_TYPE
+from components.serving.outputs import matrix_of, metadata
+from components.serving.protocol import BODY_S, SMALL_BODY
+from components.serving.refusal import RequestError
+from components.serving.served import Kind, ServedModel
+from components.serving.serving import MAX_BODY_BYTES, Serving
 
-MAX_BODY_BYTES = 16 * 2**20
+if TYPE_CHECKING:
+    from components.serving.log import PredictionLog
 
 # A client hears of its refusal only if it may finish sending, up to that many bodies' worth.
 _PATIENCE = 4
 
 
+class App(Starlette):
+    """The application that serves one model; `state` is its `Serving`, `answering` its core."""
+
+    state: Serving  # type: ignore[assignment] # ours has types
+    answering: Answering
+    threads: ThreadPoolExecutor
+
+
 def make_app(
-    model: ServedModel, log: PredictionLog | None, *, max_body_bytes: int = MAX_BODY_BYTES
-) -> Starlette:
+    model: ServedModel,
+    log: PredictionLog | None = None,
+    *,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    token: bytes | None = None,
+    access_log: bool = False,
+) -> App:
     """Make the application that serves one model.
 
     Args:
         model: what answers; another takes over by `app.state.switch`.
         log: where answered rows are logged, or None.
         max_body_bytes: larger bodies are refused with 413.
+        token: what `/predict` and `/infer` demand as `Authorization: Bearer`, or None.
+        access_log: whether each request is logged.
     """
     one = "/v2/models/{name}"
     routes = [
@@ -53,6 +68,7 @@ def make_app(
         Route("/v2/health/live", _live),
         Route("/v2/health/ready", _ready),
         Route("/predict", _predict, methods=["POST"]),
+        Route("/metrics", _metrics),
     ]
     for prefix in (one, one + "/versions/{version}"):
         routes += [
@@ -60,7 +76,7 @@ def make_app(
             Route(f"{prefix}/ready", _ready),
             Route(f"{prefix}/infer", _infer, methods=["POST"]),
         ]
-    app = Starlette(
+    app = App(
         routes=routes,
         middleware=[Middleware(Edge)],
         exception_handlers={
@@ -69,50 +85,84 @@ def make_app(
             ClientDisconnect: _gone,
         },
     )
-    app.state = Serving(model, log, max_body_bytes)  # type: ignore[assignment] # ours has types
+    app.state = Serving(model, log, max_body_bytes, token=token, access_log=access_log)
+    app.answering = Answering(app.state)
+    # One: two would only take turns, and the event loop its turn less often.
+    app.threads = ThreadPoolExecutor(1, "large-bodies")
     return app
 
 
 async def _predict(request: Request) -> Response:
-    served: ServedModel = request.app.state.served
-    document = parse_json(await _body(request))
-    now = datetime.now(UTC)
-    batch = decode_rows(document, served.spec.columns, served.spec.serving.max_rows, now)
-    answers = served.answer(batch.features)
-    request_id: str = request.state.request_id
-    content = encode_rows(
-        {"model": served.name, "release": served.release, "request_id": request_id},
-        batch,
-        answers.prediction.tolist(),
-        None if answers.probability is None else answers.probability.tolist(),
-        served.classes,
-    )
-    _log(request, _answered(served, batch, answers, now, request_id))
-    return Response(content, media_type="application/json")
+    return await _answer(request, "predict")
 
 
 async def _infer(request: Request) -> Response:
-    served = _addressed(request)
-    document = parse_json(await _body(request))
-    now = datetime.now(UTC)
-    given = document.get("id")
-    if not isinstance(given, str | None):
-        raise RequestError('"id" must be a text')
-    request_id = request.state.given_id or clean_id(given) or request.state.request_id
-    request.state.request_id = request_id
-    names = wanted_outputs(document, served.outputs)
-    batch = decode_tensors(document, served.spec.columns, served.spec.serving.max_rows, now)
-    answers = served.answer(batch.features)
-    outputs = encode_tensors(
-        names,
-        answers.prediction.tolist(),
-        None if answers.probability is None else answers.probability.tolist(),
-        served.classes,
-    )
-    head = {"model_name": served.name, "model_version": served.release}
-    content = to_json({**head, "id": request_id if given is None else given, "outputs": outputs})
-    _log(request, _answered(served, batch, answers, now, request_id))
-    return Response(content, media_type="application/json")
+    return await _answer(request, "infer")
+
+
+async def _answer(request: Request, kind: Kind) -> Response:
+    """Answer a request that did not take the short way: a large one, or an unusual one."""
+    app: App = request.app
+    serving, headers = app.state, dict(request.scope["headers"])
+    try:
+        if serving.is_full:
+            raise RequestError("the server has its hands full; try again in a second", 503)
+        if kind == "infer":
+            _addressed(request)
+        app.answering.authorize(headers)
+        async with _body(request) as body:
+            reply = await _ask(app, kind, headers, body)
+    except RequestError as error:
+        reply = app.answering.refuse(kind, headers, error)
+    request.state.request_id = reply.request_id
+    app.answering.settle(reply, perf_counter() - request.state.began)
+    request.state.settled = True
+    response = Response(reply.body, reply.status, media_type="application/json")
+    response.raw_headers += reply.headers
+    return response
+
+
+async def _ask(app: App, kind: Kind, headers: dict[bytes, bytes], body: bytes) -> Reply:
+    if len(body) <= SMALL_BODY and b"content-encoding" not in headers:
+        return app.answering.answer(kind, headers, body)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(app.threads, app.answering.answer, kind, headers, body)
+
+
+@asynccontextmanager
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    """The request's body, which counts as held until the block ends."""
+    serving: Serving = request.app.state
+    chunks: list[bytes] = []
+    serving.in_flight += 1
+    try:
+        try:
+            async with asyncio.timeout(BODY_S):
+                await _receive(request, chunks)
+        except TimeoutError:
+            raise RequestError(f"the body did not arrive within {BODY_S:g} s", 408) from None
+        yield b"".join(chunks)
+    finally:
+        serving.in_flight -= 1
+        serving.body_bytes -= sum(map(len, chunks))
+
+
+async def _receive(request: Request, chunks: list[bytes]) -> None:
+    """Collect the chunks of a body, all of which count as held."""
+    serving: Serving = request.app.state
+    limit, received = serving.max_body_bytes, 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > _PATIENCE * limit:
+            break
+        if received > limit:  # the client may finish, so that it reads what we answer
+            continue
+        if not serving.has_room(len(chunk)):
+            raise RequestError("the server holds as many bodies as it can; try again", 503)
+        serving.body_bytes += len(chunk)
+        chunks.append(chunk)
+    if received > limit:
+        raise RequestError(f"the body is larger than the {limit} bytes allowed; split it", 413)
 
 
 async def _server(_request: Request) -> Response:
@@ -133,15 +183,26 @@ async def _ready(request: Request) -> Response:
 
 async def _metadata(request: Request) -> Response:
     served = _addressed(request)
+    parameters: dict[str, Any] = {
+        "model_sha256": served.model_sha256,
+        "runtime": served.runtime.kind,
+        "runtime_sha256": served.runtime.sha256,
+    }
+    if (matrix := matrix_of(served.spec.columns)) is not None:
+        parameters["matrix"] = matrix
     return _json(
         {
             "name": served.name,
             "versions": [served.release],
             "platform": "driftline",
-            "parameters": {"model_sha256": served.model_sha256},
+            "parameters": parameters,
             **metadata(served.spec.columns, served.classes, served.outputs),
         }
     )
+
+
+async def _metrics(request: Request) -> Response:
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE)
 
 
 def _addressed(request: Request) -> ServedModel:
@@ -156,47 +217,6 @@ def _addressed(request: Request) -> ServedModel:
             f"version {version!r:.60} of {name} is not served; {served.release} is", 404
         )
     return served
-
-
-async def _body(request: Request) -> bytes:
-    limit: int = request.app.state.max_body_bytes
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise RequestError("compressed bodies are not understood; send the JSON as it is", 415)
-    chunks: list[bytes] = []
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received <= limit:
-            chunks.append(chunk)
-        elif received > _PATIENCE * limit:
-            break
-        else:
-            chunks.clear()
-    if received > limit:
-        raise RequestError(f"the body is larger than the {limit} bytes allowed; split it", 413)
-    return b"".join(chunks)
-
-
-def _answered(
-    served: ServedModel, batch: Batch, answers: Any, now: datetime, request_id: str
-) -> Answered:
-    return Answered(
-        row_ids=batch.row_ids,
-        event_times=batch.event_times,
-        served_at=now,
-        release=served.release,
-        request_id=request_id,
-        columns=served.spec.columns,
-        features=batch.features,
-        prediction=answers.prediction,
-        probability=answers.probability,
-    )
-
-
-def _log(request: Request, answered: Answered) -> None:
-    log: PredictionLog | None = request.app.state.log
-    if log is not None:
-        log.put(answered)
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:

@@ -8,42 +8,19 @@ Protocol v2 with one named tensor a column (`/infer`). Whatever is wrong with a 
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from components.core.errors import DataError, ServingError
-from components.data.feature_rows import FeatureRows
-from components.data.records import feature_rows, texts
+import msgspec
+
+from components.core.errors import DataError
+from components.data.records import feature_rows
 from components.model.records import Label
+from components.serving.batch import Batch, Moment, check_count, make_batch
+from components.serving.refusal import RequestError
 from components.spec.model import Columns
 
-# The prediction log keeps a file an hour of event time, and clients name the times: without a limit
-# a small request makes thousands of files, which every later reading of the window opens. A month
-# of history has at most 744 hours; a day more leaves room for a window that starts anywhere.
-MAX_HOURS = 768
-
-
-class RequestError(ServingError):
-    """The request is at fault; `status` is its 4xx code."""
-
-    def __init__(self, message: str, status: int = 422) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The rows of one request, typed."""
-
-    row_ids: list[str]
-    event_times: list[datetime]
-    features: FeatureRows
-
-    def __len__(self) -> int:
-        return len(self.row_ids)
+_encode = msgspec.json.Encoder().encode
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -55,7 +32,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
     >>> parse_json(b'{"rows": [{"a": NaN}]}')
     Traceback (most recent call last):
-    components.serving.codec.RequestError: NaN is no JSON; send null if a value is unknown
+    components.serving.refusal.RequestError: NaN is no JSON; send null if a value is unknown
     """
     try:
         document = json.loads(
@@ -72,11 +49,11 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return document
 
 
-def decode_rows(document: dict[str, Any], columns: Columns, max_rows: int, now: datetime) -> Batch:
+def decode_rows(document: dict[str, Any], columns: Columns, max_rows: int, moment: Moment) -> Batch:
     """Read `{"rows": [{column: value, ...}, ...]}`.
 
-    The columns of id and time are optional in each row: without an id the row gets a random one,
-    without a time it happens `now`. Keys that the spec does not name are passed over.
+    The columns of id and time are optional in each row: without an id the row gets one of ours,
+    without a time it happens now. Keys that the spec does not name are passed over.
 
     Raises:
         RequestError: naming the row and the field.
@@ -97,70 +74,39 @@ def decode_rows(document: dict[str, Any], columns: Columns, max_rows: int, now: 
         [row.get(columns.id) for row in rows],
         [row.get(columns.time) for row in rows],
         columns,
-        now,
+        moment,
     )
-
-
-def make_batch(
-    features: FeatureRows, ids: Sequence[Any], times: Sequence[Any], columns: Columns, now: datetime
-) -> Batch:
-    """Add ids and event times, given or not, to the features.
-
-    Raises:
-        RequestError: naming the row and the field; with status 413 where the times lie in more
-            than `MAX_HOURS` different hours.
-    """
-    try:
-        given = texts(ids, columns.id)
-    except DataError as error:
-        raise RequestError(str(error)) from None
-    row_ids = [str(uuid.uuid4()) if row_id is None else row_id for row_id in given]
-    event_times = [
-        now if value is None else _time(value, row, columns.time) for row, value in enumerate(times)
-    ]
-    _check_hours(event_times, columns.time)
-    return Batch(row_ids, event_times, features)
-
-
-def check_count(rows: int, max_rows: int) -> None:
-    """Refuse a request without rows or with too many.
-
-    Raises:
-        RequestError: with status 413 for too many.
-    """
-    if rows == 0:
-        raise RequestError("there are no rows; send at least one")
-    if rows > max_rows:
-        raise RequestError(
-            f"{rows} rows are more than the {max_rows} that one request may hold; split them", 413
-        )
 
 
 def encode_rows(
     head: dict[str, Any],
-    batch: Batch,
+    row_ids: Sequence[str],
     prediction: Sequence[Any],
     probability: Sequence[Sequence[float]] | None,
-    classes: Sequence[Label],
+    names: Sequence[str],
 ) -> bytes:
     """The answer of `/predict`: the head, then `predictions` with an object a row.
 
-    >>> import numpy as np
-    >>> batch = Batch(["x"], [datetime.now(UTC)], FeatureRows(np.zeros((1, 0)), []))
-    >>> encode_rows({"model": "m"}, batch, [1], [[0.25, 0.75]], [0, 1]).decode()[13:]
+    Args:
+        head: what comes first.
+        row_ids: (n,) as the client called the rows.
+        prediction: (n,).
+        probability: (n, k) or None.
+        names: (k,) of the classes, as `class_name` gives them.
+
+    >>> encode_rows({"model": "m"}, ["x"], [1], [[0.25, 0.75]], ["0", "1"]).decode()[13:]
     '"predictions":[{"id":"x","prediction":1,"probability":{"0":0.25,"1":0.75}}]}'
     """
     answers: list[dict[str, Any]]
     if probability is None:
         answers = [
             {"id": row_id, "prediction": value}
-            for row_id, value in zip(batch.row_ids, prediction, strict=True)
+            for row_id, value in zip(row_ids, prediction, strict=True)
         ]
     else:
-        names = [class_name(value) for value in classes]
         answers = [
             {"id": row_id, "prediction": value, "probability": dict(zip(names, row, strict=True))}
-            for row_id, value, row in zip(batch.row_ids, prediction, probability, strict=True)
+            for row_id, value, row in zip(row_ids, prediction, probability, strict=True)
         ]
     return to_json({**head, "predictions": answers})
 
@@ -189,32 +135,17 @@ def class_name(value: Label) -> str:
 
 
 def to_json(document: dict[str, Any]) -> bytes:
-    """Compact JSON in ASCII, so that no text whatever makes an answer that cannot be sent."""
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
+    r"""Compact JSON; numbers have to be finite.
 
+    In ASCII where a text is no valid Unicode, so that none makes an answer that cannot be sent.
 
-def _check_hours(event_times: Sequence[datetime], name: str) -> None:
-    if len(event_times) <= MAX_HOURS:
-        return
-    hours = {(moment.toordinal(), moment.hour) for moment in event_times}  # all of them are UTC
-    if len(hours) > MAX_HOURS:
-        raise RequestError(
-            f"the values of {name} lie in {len(hours)} different hours, more than the {MAX_HOURS} "
-            "that one request may span; split it by time",
-            413,
-        )
-
-
-def _time(value: Any, row: int, name: str) -> datetime:
-    """An ISO 8601 time; without an offset it is UTC."""
+    >>> to_json({"a": 0.5}), to_json({"a": "\ud800"})
+    (b'{"a":0.5}', b'{"a":"\\ud800"}')
+    """
     try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        shown = repr(value) if isinstance(value, str | int | float | bool) else type(value).__name__
-        raise RequestError(
-            f"row {row}: {name} must be a time like 2013-04-01T06:00:00Z, not {shown:.40}"
-        ) from None
+        return _encode(document)
+    except UnicodeEncodeError:
+        return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def _no_constant(name: str) -> None:

@@ -1,36 +1,29 @@
-"""What every request passes through: its id, the answer to a fault of ours, the drain."""
+"""What every request to the application passes through: id, faults of ours, counts, the drain."""
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-import uuid
+import time
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from components.serving.answering import fault
+from components.serving.ids import clean_id
+from components.serving.metrics import Endpoint
+from components.serving.serving import Serving
+
 _logger = logging.getLogger(__name__)
 
 HEADER = "x-request-id"
-# What may stand in a header and in a log line; anything else gets an id of ours instead.
-_CLEAN_ID = re.compile(r"[\x21-\x7e]{1,128}")
-
-
-def clean_id(text: str | None) -> str | None:
-    """The id, if it is one that can be passed on.
-
-    >>> clean_id("order-7"), clean_id("two words"), clean_id("")
-    ('order-7', None, None)
-    """
-    return text if text is not None and _CLEAN_ID.fullmatch(text) else None
 
 
 class Edge:
     """ASGI middleware around the whole application.
 
-    The request's id is the client's `x-request-id` or a random one; it is in
-    `request.state.request_id`, where a handler may replace it, and in the answer's header. While
+    The request's id is the client's `x-request-id` or one of ours; it is in
+    `request.state.request_id`, where a handler may replace it, and in the answer's header. Requests
+    are counted here, but for those that a handler counted and called `settled`. While
     `app.state.draining` is set, each answer ends its connection, so that clients go elsewhere.
     """
 
@@ -42,33 +35,58 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began = time.perf_counter()
+        serving: Serving = scope["app"].state
         state = scope.setdefault("state", {})
-        given = clean_id(Headers(scope=scope).get(HEADER))
-        state["given_id"] = given
-        state["request_id"] = given or str(uuid.uuid4())
-        started = False
+        state["request_id"] = clean_id(Headers(scope=scope).get(HEADER)) or serving.ids.next()
+        state["began"] = began
+        status = 0
 
         async def send_marked(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[HEADER] = state["request_id"]
-                if scope["app"].state.draining:
+                if serving.draining:
                     headers["connection"] = "close"
             await send(message)
 
         try:
             await self._app(scope, receive, send_marked)
         except Exception:  # logged, and answered as a 500
-            _logger.exception("request %s failed", state["request_id"])
-            if started:  # half an answer is out: only ending the connection tells the client
+            _logger.exception("request failed", extra={"request_id": state["request_id"]})
+            if status:  # half an answer is out: only ending the connection tells the client
                 raise
             await _send_fault(send_marked, state["request_id"])
+        if not state.get("settled"):
+            counts = serving.metrics.of(serving.served.release)
+            counts.request(endpoint_of(scope["path"]), status, time.perf_counter() - began)
+
+
+def endpoint_of(path: str) -> Endpoint:
+    """What a path is counted as.
+
+    >>> [endpoint_of(path) for path in ("/predict", "/v2/models/m/infer", "/v2/models/m/ready")]
+    ['predict', 'infer', 'health']
+    >>> [endpoint_of(path) for path in ("/v2/models/m", "/metrics", "/docs", "/favicon.ico")]
+    ['metadata', 'metrics', 'docs', 'other']
+    """
+    if path == "/predict":
+        return "predict"
+    if path == "/metrics":
+        return "metrics"
+    if path == "/openapi.json" or path.startswith("/docs"):
+        return "docs"
+    if path.startswith("/v2/health/") or (path.startswith("/v2/") and path.endswith("/ready")):
+        return "health"
+    if path.startswith("/v2/models/"):
+        return "infer" if path.endswith("/infer") else "metadata"
+    return "metadata" if path == "/v2" else "other"
 
 
 async def _send_fault(send: Send, request_id: str) -> None:
-    body = json.dumps({"error": f"the server failed; its log has request {request_id}"}).encode()
+    body = fault(request_id)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 500, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,28 +1,22 @@
-"""The Open Inference Protocol v2 with named columns: one tensor a column, of shape [n] or [n, 1].
+"""The Open Inference Protocol v2: one tensor a column, or all of them as one matrix.
 
-Of the protocol's datatypes those with numbers, truth values and text are understood; a missing
-value is `null` in `data`. Answers are the tensors `prediction`, [n], and `probability`, [n, k].
+A column's tensor has its name and the shape [n] or [n, 1]. A model with numeric features alone also
+takes a single tensor of any other name and the shape [n, features], in the spec's order, as other
+servers do. Of the protocol's datatypes those with numbers, truth values and text are understood; a
+missing value is `null` in `data`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from components.core.errors import DataError
 from components.data.records import categories, columnwise, numbers
-from components.model.records import Label
-from components.serving.codec import (
-    Batch,
-    RequestError,
-    check_count,
-    class_name,
-    first_repeated,
-    make_batch,
-)
+from components.serving.batch import Batch, Moment, check_count, make_batch
+from components.serving.refusal import RequestError
 from components.spec.model import Columns
 
 _INTEGERS = {f"{kind}INT{bits}": bits for kind in ("", "U") for bits in (8, 16, 32, 64)}
@@ -31,17 +25,21 @@ _DATATYPES = ["BOOL", *_INTEGERS, *sorted(_FLOATS), "BYTES"]
 
 
 def decode_tensors(
-    document: dict[str, Any], columns: Columns, max_rows: int, now: datetime
+    document: dict[str, Any], columns: Columns, max_rows: int, moment: Moment
 ) -> Batch:
     """Read the `inputs` of an inference request.
 
     The tensors of id and time are optional, like the columns of `/predict`; a tensor that is none
-    of the spec's columns is refused.
+    of the spec's columns, and no matrix of all features, is refused.
 
     Raises:
         RequestError: naming the tensor, and the row where one is at fault.
     """
-    tensors = _by_name(document.get("inputs"), columns)
+    inputs = document.get("inputs")
+    matrix = _matrix(inputs, columns)
+    if matrix is not None:
+        return _decode_matrix(matrix, columns, max_rows, moment)
+    tensors = _by_name(inputs, columns)
     rows = {name: _rows(tensor, name) for name, tensor in tensors.items()}
     first, count = next(iter(rows.items()))
     for name, other in rows.items():
@@ -63,88 +61,55 @@ def decode_tensors(
         values.get(columns.id, missing),
         values.get(columns.time, missing),
         columns,
-        now,
+        moment,
     )
 
 
-def wanted_outputs(document: dict[str, Any], available: Sequence[str]) -> list[str]:
-    """The names of the outputs asked for; all there are by default.
-
-    Raises:
-        RequestError: for an output that this model does not have, and for one asked for twice.
-    """
-    outputs = document.get("outputs")
-    if outputs is None or outputs == []:
-        return list(available)
-    if not isinstance(outputs, list) or not all(isinstance(item, dict) for item in outputs):
-        raise RequestError('"outputs" must be a list of objects, each with a "name"')
-    names = [item.get("name") for item in outputs]
-    for name in names:
-        if name not in available:
-            raise RequestError(
-                f"there is no output {name!r:.40}; this model has {', '.join(available)}"
-            )
-    # Each repetition would be answered with all of its data: a small request, a huge answer.
-    if (twice := first_repeated(names)) is not None:
-        raise RequestError(f"output {twice} is asked for twice; ask for it once")
-    return names
+def _matrix(inputs: Any, columns: Columns) -> dict[str, Any] | None:
+    """The one input that stands for all columns, if it is meant so."""
+    if not isinstance(inputs, list) or len(inputs) != 1 or columns.categorical:
+        return None
+    (tensor,) = inputs
+    if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
+        return None
+    named = {*columns.features, columns.id, columns.time}
+    return None if tensor["name"] in named else tensor
 
 
-def encode_tensors(
-    names: Sequence[str],
-    prediction: Sequence[Any],
-    probability: Sequence[Sequence[float]] | None,
-    classes: Sequence[Label],
-) -> list[dict[str, Any]]:
-    """The `outputs` of an inference answer, data flat in row-major order.
-
-    >>> encode_tensors(["prediction"], [True, False], None, [False, True])
-    [{'name': 'prediction', 'datatype': 'BOOL', 'shape': [2], 'data': [True, False]}]
-    """
-    count = len(prediction)
-    tensors: dict[str, dict[str, Any]] = {
-        "prediction": {
-            "datatype": _datatype(classes),
-            "shape": [count],
-            "data": list(prediction),
-        },
-        "probability": {
-            "datatype": "FP64",
-            "shape": [count, len(classes)],
-            "parameters": {"classes": ",".join(class_name(value) for value in classes)},
-            "data": [value for row in probability or [] for value in row],
-        },
-    }
-    return [{"name": name, **tensors[name]} for name in names]
-
-
-def metadata(
-    columns: Columns, classes: Sequence[Label], available: Sequence[str]
-) -> dict[str, Any]:
-    """The `inputs` and `outputs` of the model's metadata; -1 stands for any number of rows."""
-    optional = {"optional": True}
-    kinds = [*((name, "FP64") for name in columns.numeric)]
-    kinds += [(name, "BYTES") for name in columns.categorical]
-    inputs: list[dict[str, Any]] = [
-        {"name": name, "datatype": kind, "shape": [-1]} for name, kind in kinds
-    ]
-    inputs += [
-        {"name": name, "datatype": "BYTES", "shape": [-1], "parameters": optional}
-        for name in (columns.id, columns.time)
-    ]
-    outputs: list[dict[str, Any]] = [
-        {"name": "prediction", "datatype": _datatype(classes), "shape": [-1]}
-    ]
-    if "probability" in available:
-        outputs.append({"name": "probability", "datatype": "FP64", "shape": [-1, len(classes)]})
-    return {"inputs": inputs, "outputs": outputs}
-
-
-def _datatype(classes: Sequence[Label]) -> str:
-    if not classes:
-        return "FP64"
-    kinds: dict[type, str] = {bool: "BOOL", int: "INT64"}
-    return kinds.get(type(classes[0]), "BYTES")
+def _decode_matrix(
+    tensor: dict[str, Any], columns: Columns, max_rows: int, moment: Moment
+) -> Batch:
+    name, names = f"{tensor['name']!r:.40}", columns.numeric
+    shape, width = tensor.get("shape"), len(names)
+    if not _is_shape(shape, 2):
+        raise RequestError(
+            f"input {name}: shape must be [rows, {width}], rows not negative; or send one tensor a "
+            f"column: {', '.join(names)}"
+        )
+    count, given = shape
+    if given != width:
+        raise RequestError(
+            f"input {name}: its rows have {given} values, but this model has {width} features: "
+            f"{', '.join(names)}"
+        )
+    check_count(count, max_rows)
+    data = tensor.get("data")
+    if isinstance(data, list) and data and all(isinstance(row, list) for row in data):
+        for row, values in enumerate(data):
+            if len(values) != width:
+                raise RequestError(
+                    f"row {row}: input {name} has {len(values)} values, its shape says {width}"
+                )
+        data = [value for values in data for value in values]
+    flat = _values({**tensor, "shape": [count * width], "data": data}, name, count * width, names)
+    try:
+        features = columnwise(
+            [numbers(flat[place::width], column) for place, column in enumerate(names)], [], count
+        )
+    except DataError as error:
+        raise RequestError(str(error)) from None
+    missing = [None] * count
+    return make_batch(features, missing, missing, columns, moment)
 
 
 def _by_name(inputs: Any, columns: Columns) -> dict[str, dict[str, Any]]:
@@ -173,19 +138,30 @@ def _by_name(inputs: Any, columns: Columns) -> dict[str, dict[str, Any]]:
 def _rows(tensor: dict[str, Any], name: str) -> int:
     """The number of rows by the tensor's shape."""
     shape = tensor.get("shape")
-    fits = (
-        isinstance(shape, list)
-        and len(shape) in (1, 2)
-        and all(type(size) is int and size >= 0 for size in shape)
-        and shape[1:] in ([], [1])
-    )
-    if not isinstance(shape, list) or not fits:
+    if not _is_shape(shape, 1) and not (_is_shape(shape, 2) and shape[1] == 1):
         raise RequestError(f"input {name}: shape must be [rows] or [rows, 1], rows not negative")
     return int(shape[0])
 
 
-def _values(tensor: dict[str, Any], name: str, count: int) -> list[Any]:
-    """The tensor's data as a flat list, each value of the tensor's datatype or None."""
+def _is_shape(shape: Any, dimensions: int) -> TypeGuard[list[int]]:
+    return (
+        isinstance(shape, list)
+        and len(shape) == dimensions
+        and all(type(size) is int and size >= 0 for size in shape)
+    )
+
+
+def _values(
+    tensor: dict[str, Any], name: str, count: int, columns: Sequence[str] = ()
+) -> list[Any]:
+    """The tensor's data as a flat list, each value of the tensor's datatype or None.
+
+    Args:
+        tensor: the tensor.
+        name: what errors call it.
+        count: how many values there have to be.
+        columns: of a matrix, the names that its values have in turn.
+    """
     datatype = tensor.get("datatype")
     if datatype not in _DATATYPES:
         raise RequestError(
@@ -200,14 +176,14 @@ def _values(tensor: dict[str, Any], name: str, count: int) -> list[Any]:
         isinstance(item, list) and len(item) == 1 for item in data
     ):
         data = [item[0] for item in data]
-    return _typed(data, name, datatype)
+    return _typed(data, columns or [name], datatype)
 
 
-def _typed(data: list[Any], name: str, datatype: str) -> list[Any]:
+def _typed(data: list[Any], names: Sequence[str], datatype: str) -> list[Any]:
     def check(accepts: Callable[[Any], bool], expected: str) -> None:
-        for row, value in enumerate(data):
+        for place, value in enumerate(data):
             if value is not None and not accepts(value):
-                raise RequestError(f"row {row}: {name} must be {expected} ({datatype})")
+                raise RequestError(f"{_at(place, names)} must be {expected} ({datatype})")
 
     if datatype == "BYTES":
         check(lambda value: isinstance(value, str), "a text")
@@ -220,13 +196,17 @@ def _typed(data: list[Any], name: str, datatype: str) -> list[Any]:
         check(lambda value: type(value) is int and low <= value <= high, "an integer in range")
     else:
         check(lambda value: type(value) in (int, float), "a number")
-    return _as_single(data, name) if datatype == "FP32" else data
+    return _as_single(data, names) if datatype == "FP32" else data
 
 
-def _as_single(data: list[Any], name: str) -> list[Any]:
+def _at(place: int, names: Sequence[str]) -> str:
+    return f"row {place // len(names)}: {names[place % len(names)]}"
+
+
+def _as_single(data: list[Any], names: Sequence[str]) -> list[Any]:
     """The numbers that a client with single precision means."""
     limit = float(np.finfo(np.float32).max)
-    for row, value in enumerate(data):
+    for place, value in enumerate(data):
         if value is not None and not -limit <= value <= limit:
-            raise RequestError(f"row {row}: {name} is beyond single precision (FP32)")
+            raise RequestError(f"{_at(place, names)} is beyond single precision (FP32)")
     return [None if value is None else float(np.float32(value)) for value in data]

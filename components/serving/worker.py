@@ -8,9 +8,10 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from starlette.applications import Starlette
 
+from components.serving.app import App
 from components.serving.log import PredictionLog
+from components.serving.protocol import direct_protocol
 
 # Longer than common clients and proxies keep an idle connection, so that they close it, not we.
 _KEEP_ALIVE_S = 75
@@ -33,7 +34,7 @@ class Worker(uvicorn.Server):
 
     def __init__(
         self,
-        app: Starlette,
+        app: App,
         log: PredictionLog | None,
         started: Callable[[], None],
         drain_s: float = 0.0,
@@ -42,6 +43,7 @@ class Worker(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=direct_protocol(app.state, app.answering),
                 log_config=None,
                 log_level="warning",
                 access_log=False,

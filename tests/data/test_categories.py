@@ -14,10 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from components.data.convert import to_categories
-from components.data.frame import features_frame, rows_frame
+from components.data.frame import features_frame
 from components.data.ingest import ingest_window
 from components.data.records import feature_rows
 from components.data.spelling import category_text
+from components.model.skops_runtime import to_frame
 from tests.data.conftest import JANUARY, LATER, make_spec
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
@@ -55,7 +56,7 @@ def _served(values):
     """What the server makes of the same values, sent as JSON."""
     sent = json.loads(json.dumps([{"x": 1.0, "c": value} for value in values]))
     columns = make_spec({"kind": "files", "path": "x"}).columns
-    return rows_frame(feature_rows(sent, columns), columns)["c"].tolist()
+    return to_frame(feature_rows(sent, columns), columns)["c"].tolist()
 
 
 def _parquet(kind):

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import DataError
-from components.data.frame import rows_frame
 from components.data.records import categories, feature_rows, numbers, texts
 from components.data.spelling import category_text
+from components.model.skops_runtime import to_frame
 from components.spec.model import Columns
 
 COLUMNS = Columns(id="i", time="t", target="y", numeric=["a"], categorical=["b"])
@@ -70,7 +70,7 @@ def test_a_column_that_is_not_there_is_named_with_its_row():
     )
 )
 def test_the_frame_holds_what_the_records_say(records):
-    frame = rows_frame(feature_rows(records, COLUMNS), COLUMNS)
+    frame = to_frame(feature_rows(records, COLUMNS), COLUMNS)
 
     for record, number, text in zip(records, frame["a"], frame["b"], strict=True):
         given = record["a"]
@@ -89,7 +89,7 @@ def test_numpy_values_from_python_callers_are_numbers_too():
 
 def test_keys_that_are_no_feature_are_passed_over():
     records = [{"a": 1, "b": 7.0, "other": 3}, {"a": None, "b": None}]
-    frame = rows_frame(feature_rows(records, COLUMNS), COLUMNS)
+    frame = to_frame(feature_rows(records, COLUMNS), COLUMNS)
 
     assert list(frame.columns) == ["a", "b"]
     assert frame["b"].tolist() == ["7", None]

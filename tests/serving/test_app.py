@@ -1,3 +1,4 @@
+import gzip
 import json
 import socket
 import threading
@@ -14,7 +15,9 @@ from components.core.window import Window
 from components.data.frame import features_frame
 from components.data.predictions import read_predictions
 from components.release.package import load_release
-from components.serving.codec import MAX_HOURS, decode_rows
+from components.serving.batch import MAX_HOURS, Moment
+from components.serving.codec import decode_rows
+from components.serving.ids import Ids
 from components.serving.log import PredictionLog
 from components.serving.outgoing import to_rows, to_tensors
 from components.serving.tensors import decode_tensors
@@ -274,11 +277,11 @@ def test_whole_numbers_truth_values_and_text_are_the_same_category(client):
 )
 def test_both_endpoints_spell_a_category_alike(kind, value):
     columns = Columns(id="i", time="t", target="y", numeric=[], categorical=["c"])
-    now = datetime.now(UTC)
+    moment = Moment(datetime.now(UTC), Ids())
     tensor = {"name": "c", "shape": [1], "datatype": kind, "data": [value]}
 
-    by_row = decode_rows({"rows": [{"c": value}]}, columns, 1, now)
-    by_column = decode_tensors({"inputs": [tensor]}, columns, 1, now)
+    by_row = decode_rows({"rows": [{"c": value}]}, columns, 1, moment)
+    by_column = decode_tensors({"inputs": [tensor]}, columns, 1, moment)
 
     assert by_row.features.categorical == by_column.features.categorical
 
@@ -297,7 +300,8 @@ def test_only_the_outputs_asked_for_are_sent(client):
 
 
 def test_missing_values_and_unseen_categories_are_answered(client):
-    rows = [dict.fromkeys(ROW), {**ROW, "site": "never seen"}, {**ROW, "load": 1e300}]
+    nothing = {**ROW, "load": None, "site": None}
+    rows = [nothing, {**ROW, "site": "never seen"}, {**ROW, "load": 1e300}]
 
     answers = client.predict(rows)["predictions"]
 
@@ -344,11 +348,25 @@ def test_a_body_that_is_too_large_is_refused_and_the_server_lives(live, served):
         assert post(client, {"rows": [ROW]})[0] == 200
 
 
-def test_compressed_bodies_are_refused(client):
-    status, document = post(client, {"rows": [ROW]}, headers={"content-encoding": "gzip"})
+def test_compressed_bodies_are_understood_or_refused(live, served):
+    body = json.dumps({"rows": [ROW] * 50}).encode()
+    bomb = gzip.compress(b" " * 200_000)
 
-    assert status == 415
-    assert "compressed" in document["error"]
+    def packed(content, encoding="gzip"):
+        return post(client, content, headers={"content-encoding": encoding})
+
+    with live(served("binary"), max_body_bytes=10_000) as client:
+        assert len(packed(gzip.compress(body))[1]["predictions"]) == 50
+        assert packed(gzip.compress(body[:99]) + gzip.compress(body[99:]))[0] == 200
+        for content, encoding, status, said in (
+            (bomb, "gzip", 413, "larger than the 10000 bytes allowed once unpacked"),
+            (gzip.compress(body)[:-9], "gzip", 400, "ends in the middle"),
+            (body, "gzip", 400, "is no gzip"),
+            (gzip.compress(b"") * 101, "gzip", 400, "more than 100 gzip members"),
+            (body, "br", 415, "content-encoding 'br' is not understood"),
+        ):
+            answered, document = packed(content, encoding)
+            assert (answered, said in document["error"]) == (status, True), document
 
 
 def test_request_ids_go_in_and_out(client):
@@ -449,10 +467,13 @@ def test_a_release_is_switched_between_two_requests(live, served, make_rows, mak
 def test_a_fault_of_ours_is_told_without_its_details(live, served, caplog):
     from dataclasses import replace
 
-    def broken(table):
-        raise KeyError("secret")
+    class Broken:
+        classes, estimates = [0, 1], True
 
-    with live(replace(served("binary"), score=broken)) as client:
+        def answer(self, rows):
+            raise KeyError("secret")
+
+    with live(replace(served("binary"), runtime=Broken())) as client:
         status, document = post(client, {"rows": [ROW]}, headers={"x-request-id": "order-7"})
 
     assert (status, document) == (500, {"error": "the server failed; its log has request order-7"})

@@ -63,24 +63,30 @@ def test_a_model_with_other_features_than_its_spec_is_refused(own_release, make_
 def test_a_model_that_does_not_answer_is_no_model_to_serve(served):
     from components.serving.loader import _warm_up
 
-    def broken(_table):
-        raise ValueError("not fitted")
+    class Broken:
+        classes, estimates = [0, 1], True
+
+        def answer(self, rows):
+            raise ValueError("not fitted")
 
     with pytest.raises(ServingError, match="does not answer a row of missing values"):
-        _warm_up(replace(served("binary"), score=broken))
+        _warm_up(replace(served("binary"), runtime=Broken()))
 
 
 def test_a_model_that_fails_only_in_company_blames_no_row(served):
     good = served("binary")
 
-    def unsociable(rows):
-        if len(rows) > 1:
-            raise ValueError("one at a time")
-        return good.score(rows)
+    class Unsociable:
+        classes, estimates = [0, 1], True
+
+        def answer(self, rows):
+            if len(rows) > 1:
+                raise ValueError("one at a time")
+            return good.runtime.answer(rows)
 
     features = FeatureRows(np.array([[1.0, 1.0], [2.0, 2.0]]), [["north"] * 2, ["day"] * 2])
     with pytest.raises(ServingError, match="does not answer: one at a time"):
-        replace(good, score=unsociable).answer(features)
+        replace(good, runtime=Unsociable()).answer(features)
 
 
 def test_refusing_unseen_categories_needs_a_list_of_the_seen_ones(own_release):

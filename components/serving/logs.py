@@ -1,0 +1,74 @@
+"""The server's own log: a JSON object a line for machines, a sentence a line for a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Format = Literal["auto", "json", "text"]
+
+# What a record has anyway; everything else in it was passed as `extra`.
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    r"""One JSON object a line: time, level, logger, message, what was passed as `extra`, the fault.
+
+    >>> record = logging.makeLogRecord({"msg": "refused\n", "levelname": "INFO", "request_id": "7"})
+    >>> json.loads(JsonLines().format(record))["request_id"]
+    '7'
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        if record.exc_info:
+            line["fault"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def set_up_logs(kind: Format = "auto") -> None:
+    """Write the log to stderr; `auto` is text on a terminal and JSON otherwise."""
+    handler = logging.StreamHandler()
+    if kind == "json" or (kind == "auto" and not sys.stderr.isatty()):
+        handler.setFormatter(JsonLines())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+class Sparing:
+    """Lets so many lines a second through, and says how many it kept back.
+
+    >>> sparing = Sparing(2)
+    >>> [sparing.let(now) for now in (0.0, 0.1, 0.2, 0.3, 1.5)]
+    [0, 0, None, None, 2]
+    """
+
+    def __init__(self, each_second: int) -> None:
+        self._each_second = each_second
+        self._second = -1
+        self._passed = 0
+        self._kept_back = 0
+
+    def let(self, now: float | None = None) -> int | None:
+        """None to keep a line back; else how many were since the last one that passed."""
+        second = int(time.monotonic() if now is None else now)
+        if second != self._second:
+            self._second, self._passed = second, 0
+        if self._passed >= self._each_second:
+            self._kept_back += 1
+            return None
+        self._passed += 1
+        kept_back, self._kept_back = self._kept_back, 0
+        return kept_back

@@ -1,0 +1,191 @@
+"""uvicorn's HTTP protocol with a short way for the requests that matter.
+
+A small `POST` to one of the model's paths is answered where its last byte arrives, without an ASGI
+task around it: that takes more time than everything else of such a request. All others, and these
+too where anything is unusual about them, take uvicorn's own way to the application, which answers
+the same. It builds on internals of uvicorn's httptools protocol, so uvicorn is pinned.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from components.serving.answering import Answering, Reply
+from components.serving.refusal import RequestError
+from components.serving.served import Kind
+from components.serving.serving import Serving
+
+_logger = logging.getLogger(__name__)
+
+SMALL_BODY = 64 * 1024
+"""Larger bodies are answered in a thread, so that the event loop goes on meanwhile."""
+
+BODY_S = 30.0
+"""A request that has not arrived after that long is given up."""
+
+_LARGEST_HEAD = 64 * 1024
+
+
+def direct_protocol(serving: Serving, answering: Answering) -> type[HttpToolsProtocol]:
+    """The protocol class for uvicorn that serves one application."""
+    own = {"_serving": serving, "_answering": answering}
+    return type("DirectProtocol", (_DirectProtocol,), own)
+
+
+class _DirectProtocol(HttpToolsProtocol):
+    _serving: Serving
+    _answering: Answering
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._kind: Kind | None = None  # of a request that is answered here, while it arrives
+        self._head = False  # a request's head is arriving
+        self._head_bytes = 0
+        self._given: dict[bytes, bytes] = {}
+        self._body = b""
+        self._began = 0.0
+        self._last = False  # close the connection after this request
+
+    def connection_made(self, transport: Any) -> None:
+        """A connection that never asks for anything is closed like an idle one."""
+        super().connection_made(transport)
+        self._rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a request that did not arrive in full."""
+        self._unset_keepalive_if_required()
+        self._drop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; one that is only half there has to go on arriving."""
+        super().data_received(data)
+        if self._kind is not None or self._head:
+            self._hurry(len(data))
+
+    def on_message_begin(self) -> None:
+        """A request's first byte is there."""
+        super().on_message_begin()
+        self._began = time.perf_counter()
+        self._head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """Choose the way."""
+        self._head = False
+        self._given = dict(self.headers)
+        if self._is_direct():
+            self._kind = self._serving.served.routes[self.url]
+            self._body = b""
+            self._last = not self.parser.should_keep_alive()
+            self._serving.in_flight += 1
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Collect."""
+        if self._kind is None:
+            super().on_body(body)
+        else:
+            self._body = self._body + body if self._body else body
+
+    def on_message_complete(self) -> None:
+        """Answer."""
+        if self._kind is None:
+            super().on_message_complete()
+            return
+        reply = self._answering.answer(self._kind, self._given, self._body)
+        self._drop()
+        self._send(reply)
+        self._answering.settle(reply, time.perf_counter() - self._began)
+
+    def shutdown(self) -> None:
+        """Close the connection, a request that is arriving once it is answered."""
+        if self._kind is None:
+            super().shutdown()
+        else:
+            self._last = True
+
+    def _is_direct(self) -> bool:
+        parser, given = self.parser, self._given
+        length = given.get(b"content-length")
+        return (
+            length is not None
+            and len(length) <= 6
+            and int(length) <= min(SMALL_BODY, self._serving.max_body_bytes)
+            and self.url in self._serving.served.routes
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and b"content-encoding" not in given
+            and b"transfer-encoding" not in given
+            and not self.expect_100_continue
+            and not parser.should_upgrade()
+            # Answers leave in the order of their requests, and a slow reader is waited for.
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.pipeline
+            and not self.flow.write_paused
+            and not self._serving.is_full
+            and not self.transport.is_closing()
+        )
+
+    def _send(self, reply: Reply) -> None:
+        close = self._last or self._serving.draining
+        head = [STATUS_LINE[reply.status]]
+        for name, value in (*self.server_state.default_headers, *reply.headers):
+            head += [name, b": ", value, b"\r\n"]
+        head.append(
+            b"content-type: application/json\r\nx-request-id: %b\r\ncontent-length: %d\r\n%b\r\n"
+            % (
+                reply.request_id.encode("latin-1"),
+                len(reply.body),
+                b"connection: close\r\n" if close else b"",
+            )
+        )
+        head.append(reply.body)
+        self.transport.write(b"".join(head))
+        self.server_state.total_requests += 1
+        if close:
+            self.transport.close()
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next request, not for ever."""
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _hurry(self, received: int) -> None:
+        """Bound the size of a head, and the time that a head or a body takes."""
+        if self.transport.is_closing():
+            return
+        if self._head:
+            self._head_bytes += received
+            if self._head_bytes > _LARGEST_HEAD:
+                self._give_up(RequestError("the request's head is too large", 431))
+                return
+        left = self._began + BODY_S - time.perf_counter()
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(max(left, 0.0), self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._give_up(RequestError(f"the request did not arrive within {BODY_S:g} s", 408))
+
+    def _give_up(self, error: RequestError) -> None:
+        if self.transport.is_closing():
+            return
+        kind = self._kind or "predict"
+        reply = self._answering.refuse(kind, self._given if self._kind else {}, error)
+        self._drop()
+        self._last = True
+        self._send(reply)
+
+    def _drop(self) -> None:
+        """The request that was arriving no longer is."""
+        if self._kind is not None:
+            self._serving.in_flight -= 1
+            self._kind = None
