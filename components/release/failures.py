@@ -10,9 +10,9 @@ from components.release.counts import Counts
 from components.spec.model import Guard
 
 _ALPHA_ERRORS, _ALPHA_REFUSED = 0.0003, 0.0001
-# A release refuses too much where it refuses half of what the champion took: clients that send
-# nonsense come and go, but a release that wants other columns refuses them all.
-_REFUSED = 0.5
+# A release refuses too much where it refuses a tenth of what the champion took. Less than that may
+# be clients that send nonsense, who come and go; a release that wants other columns refuses all.
+_REFUSED = 0.1
 
 
 class Failures:
@@ -45,7 +45,7 @@ class Failures:
 
 
 class Refusals:
-    """A release that refuses most of what the champion took wants other input than it gets."""
+    """A release that refuses what the champion took wants other input than it gets."""
 
     def __init__(self, champion: Counts) -> None:
         self._usual = champion.refused / champion.requests if champion.requests else 0.0
@@ -64,7 +64,7 @@ class Refusals:
         )
         if excess(refused, requests, self._allowed) <= -math.log(_ALPHA_REFUSED / 2):
             return None
-        return f"{self._seen}: it wants other columns or values than its clients send"
+        return f"{self._seen}: it cannot answer what its clients send"
 
     def fact(self) -> str:
         """How many it refused."""

@@ -43,6 +43,7 @@ _ASKED = (
     ("answers moved by twice the effect, within a few hundred", "answers moved by 0.5", 0.99, 600),
     ("one that answers everything alike", "one answer for all", 0.99, 400),
     ("one that refuses everything", "all refused", 1.0, 75),
+    ("one that refuses a third, within a few hundred", "a third refused", 0.999, 400),
 )
 
 
@@ -86,7 +87,7 @@ def sound_worlds() -> list[World]:
         "0.5 % fail, none of the champion's": replace(plain, errors=0.005),
         "answers moved by 0.05": plain.moved(0.05),
         "answers moved by 0.1": plain.moved(0.1),
-        "a third refused, none by the champion": replace(plain, refused=0.33),
+        "5 % refused, none by the champion": replace(plain, refused=0.05),
     }
     rates = {f"{rate} requests a second": replace(plain, rate=rate) for rate in (2, 50, 500)}
     return [
@@ -109,6 +110,7 @@ def bad_worlds() -> list[World]:
         "answers moved by 1": plain.moved(1.0),
         "one answer for all": replace(plain, cells=(1.0,) + (0.0,) * 19),
         "all refused": replace(plain, refused=1.0),
+        "a third refused": replace(plain, refused=0.33),
     }
     return [
         World(

@@ -97,7 +97,8 @@ def test_a_release_that_answers_like_the_champion_stays_when_the_period_is_over(
     [
         (answered(100, errors=100), "100 of 100 requests failed", 1),
         (answered(100, errors=10), "requests failed (10.0 %)", 3),
-        (answered(100, refused=100), "wants other columns", 1),
+        (answered(100, refused=100), "cannot answer what its clients send", 1),
+        (answered(100, refused=30), "were refused as invalid (30.0 %)", 3),
         (answered(100, fast=0.03, slow=0.06), "99th percentile latency", 10),
         (answered(100, cells={"0.90": 1.0}), "answers moved away", 4),
         (answered(100, cells={"0.30": 1.0}), "answers moved away", 4),
@@ -124,6 +125,15 @@ def test_a_little_slower_or_different_is_no_reason() -> None:
 
 def test_few_failures_within_what_is_allowed_are_no_reason() -> None:
     assert Servers(answered(200, errors=2)).watched(errors=0.02).verdict == "passed"
+
+
+def test_clients_that_send_a_little_nonsense_are_no_reason() -> None:
+    assert Servers(answered(100, refused=8)).watched().verdict == "passed"
+
+
+def test_what_the_champion_refused_as_well_is_no_reason() -> None:
+    champion = answered(5000, refused=2500)
+    assert Servers(answered(100, refused=50)).watched(champion).verdict == "passed"
 
 
 def test_the_champions_own_failures_are_allowed() -> None:
