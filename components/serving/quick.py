@@ -219,7 +219,7 @@ def _numbers(tensor: _Tensor) -> NDArray[np.float64] | None:
     """A tensor's numbers, (values,) or as they are nested; None where something is not plain."""
     data, datatype = tensor.data, tensor.datatype
     if datatype in ("FP64", "FP32"):
-        nested = memoryview(data)[1] == ord("[")
+        nested = memoryview(data)[1:2].tobytes() == b"["
         values: Any = _decode_nested(data) if nested else _decode_numbers(data)
         numbers = np.array(values, dtype=np.float64)
         if datatype == "FP32":
