@@ -173,6 +173,7 @@ def serve(
     """
     from components.core.storage import Store
     from components.release.targets import open_target
+    from components.serving.server import Settings as ServerSettings
     from components.serving.server import serve as serve_folder
     from components.spec.load import load_spec
 
@@ -181,10 +182,12 @@ def serve(
     champion = open_target(loaded, place).require_champion()
     serve_folder(
         champion.folder,
-        host=host,
-        port=port,
-        log_store=place,
-        allowed_prefixes=loaded.estimator.allowed_prefixes,
+        ServerSettings(
+            host=host,
+            port=port,
+            log_store=place,
+            allowed_prefixes=loaded.estimator.allowed_prefixes,
+        ),
     )
 
 

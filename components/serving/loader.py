@@ -11,7 +11,7 @@ from components.core.errors import ReleaseError, ServingError
 from components.data.feature_rows import FeatureRows
 from components.model.files import MODEL, SCHEMA
 from components.model.runtime import open_runtime
-from components.release.package import Release, load_release
+from components.release.package import MANIFEST, Release, digest, load_release
 from components.serving.domain import read_domain
 from components.serving.refusal import RequestError
 from components.serving.served import ServedModel
@@ -22,6 +22,7 @@ CANDIDATE = "candidate-"
 def load_model(
     folder: Path,
     *,
+    manifest_sha256: str | None = None,
     allow_candidate: bool = False,
     allowed_prefixes: Sequence[str] = ("sklearn.",),
 ) -> ServedModel:
@@ -29,6 +30,7 @@ def load_model(
 
     Args:
         folder: a release, or a candidate from training.
+        manifest_sha256: the digest that its manifest must have, where it is known.
         allow_candidate: whether a candidate that passed no gate may be served.
         allowed_prefixes: packages whose classes the model may hold; the user's own spec says.
 
@@ -36,6 +38,8 @@ def load_model(
         ReleaseError: when the folder is no release, was tampered with, or is a candidate.
         ServingError: when the loaded model does not answer.
     """
+    if manifest_sha256 is not None and digest(folder / MANIFEST) != manifest_sha256:
+        raise ReleaseError(f"{folder} is refused: it is not the release that was deployed")
     release = load_release(folder)
     if release.version.startswith(CANDIDATE) and not allow_candidate:
         raise ReleaseError(

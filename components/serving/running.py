@@ -119,7 +119,9 @@ class RunningServer:
     def _start(self, port_file: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "components.serving.server"]
         command += ["--folder", str(self._folder), "--host", self.host, "--port", "0"]
-        command += ["--port-file", str(port_file), "--end-with-stdin", *self._arguments]
+        command += ["--port-file", str(port_file), "--end-with-stdin"]
+        # Whoever asks a server of their own does not go on asking once they end it.
+        command += ["--drain", "0", *self._arguments]
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module

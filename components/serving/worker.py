@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import uvicorn
 from components.serving.app import App
 from components.serving.log import PredictionLog
 from components.serving.protocol import direct_protocol
+
+_logger = logging.getLogger(__name__)
 
 # Longer than common clients and proxies keep an idle connection, so that they close it, not we.
 _KEEP_ALIVE_S = 75
@@ -59,6 +62,7 @@ class Worker(uvicorn.Server):
         self._drain_s = drain_s
         self._log_patience_s = log_patience_s
         self._end_at: float | None = None
+        self._told = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal ends the drain."""
@@ -75,6 +79,11 @@ class Worker(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second; true ends the main loop."""
+        if (
+            self._end_at is not None and not self._told
+        ):  # not in the handler: it may interrupt a log
+            self._told = True
+            _logger.info("draining", extra={"seconds": self._drain_s})
         ended = self._end_at is not None and time.monotonic() >= self._end_at
         return await super().on_tick(counter) or ended
 
@@ -83,3 +92,5 @@ class Worker(uvicorn.Server):
         await super().shutdown(sockets)
         if self._log is not None:
             self._log.close(self._log_patience_s)
+        self._app.threads.shutdown()
+        _logger.info("ended", extra={"requests": self.server_state.total_requests})

@@ -28,8 +28,7 @@ def domain(make_spec):
 
 
 def rows(load=1.0, age=0.0, site="north", shift="day"):
-    good = FeatureRows(np.array([[1.0, 0.0], [load, age]]), [["7", site], ["night", shift]])
-    return good
+    return FeatureRows(np.array([[1.0, 0.0], [load, age]]), [["7", site], ["night", shift]])
 
 
 def test_what_training_saw_is_nothing_strange(domain):
