@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from components.core.errors import UsageError
 from components.core.storage import Store
 from components.release.target import Target
 from components.spec.model import Spec
@@ -16,11 +15,17 @@ def open_target(spec: Spec, store: Store) -> Target:
         store: where its releases are.
 
     Raises:
-        UsageError: when this version cannot serve there.
+        SpecError: when that target cannot serve what the spec describes.
     """
     kind = spec.serving.target
     if kind == "local":
         from components.release.local import LocalTarget
 
         return LocalTarget(store, spec.model)
-    raise UsageError(f"serving.target: {kind} is not built yet; this version serves on: local")
+    from components.release.kubernetes.target import KubernetesTarget
+
+    if kind == "kserve":
+        from components.release.kubernetes.kserve import InferenceServiceWorkload
+
+        return KubernetesTarget(store, spec, workload=InferenceServiceWorkload)
+    return KubernetesTarget(store, spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -48,10 +49,17 @@ def deploy_step(context: Context, candidate: str, evaluation: str, proof: str, c
             expected=_judged_champion(target, judged, manifest.version),
             run=context.run,
             reason=reason,
+            progress=_tell,
         )
         write_output(card, (folder / "card.md").read_text(encoding="utf-8"))
         say("ok", manifest.version)
     return manifest.version
+
+
+def _tell(sentence: str) -> None:
+    """Progress, for the log of the step, which may run for minutes."""
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
 
 
 def _judged_champion(target: Target, judged: Evaluation, version: str) -> str | None:

@@ -1,0 +1,1 @@
+"""Releases on Kubernetes: a Deployment or an InferenceService, its rollout and its history."""

@@ -1,0 +1,83 @@
+"""A release under guard on a cluster: its pods' figures against the champion's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from components.core.errors import DriftlineError, RolloutError
+from components.core.window import parse_duration
+from components.release.counts import Counts
+from components.release.guard import watch
+from components.release.kubernetes.metrics import pod_scrape
+from components.release.kubernetes.workload import Workload
+from components.release.target import Progress
+from components.spec.model import Guard
+
+
+class Watcher:
+    """Counts the champion before a rollout, and watches the release after it.
+
+    Args:
+        workload: whose pods are asked.
+        guard: the limits; None, or a period of `0s`, for no guard.
+        champion: the release that serves, or "" for none.
+        challenger: the release that is watched.
+        say: told what happens.
+        pause: waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        guard: Guard | None,
+        champion: str,
+        challenger: str,
+        say: Progress,
+        pause: Callable[[float], object],
+    ) -> None:
+        self._scrape = pod_scrape(workload.cluster, workload.names.selector)
+        self._guard = guard if guard is not None and parse_duration(guard.period) else None
+        self._champion = champion
+        self._challenger = challenger
+        self._say = say
+        self._pause = pause
+        self._clock = workload.cluster.time.clock
+        self._before: dict[str, Counts] = {}
+
+    def count_champion(self) -> None:
+        """Take the champion's figures, while it serves alone.
+
+        One whose pods do not answer is not compared with: its successor may be what mends it.
+        """
+        if self._guard is None or not self._champion:
+            return
+        try:
+            self._before = dict(self._scrape())
+        except DriftlineError as error:
+            self._say(f"the champion's figures are not known, it is not compared with: {error}")
+
+    def judge(self, what: str) -> None:
+        """Watch for the guard period.
+
+        Args:
+            what: of the release is watched, in words.
+
+        Raises:
+            RolloutError: when it did worse, with the reasons.
+        """
+        if self._guard is None:
+            return
+        judgement = watch(
+            self._scrape,
+            champion=self._before.get(self._champion),
+            challenger=self._challenger,
+            guard=self._guard,
+            progress=self._say,
+            pause=self._pause,
+            clock=self._clock,
+        )
+        said = "; ".join(judgement.reasons)
+        if judgement.verdict == "breached":
+            raise RolloutError(f"{what} did worse under guard: {said}")
+        passed = judgement.verdict == "passed"
+        self._say(f"{what} {'passed the guard' if passed else 'stays'}: {said}")
