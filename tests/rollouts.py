@@ -88,8 +88,8 @@ def asked_requests(rows: Sequence[Mapping[str, Any]], spec: Spec, seed: int = 0)
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], spec: Spec) -> Any:
-    from components.data.frame import rows_frame
+    from components.model.skops_runtime import to_frame
     from components.data.records import feature_rows
 
     typed: FeatureRows = feature_rows(list(rows), spec.columns)
-    return rows_frame(typed, spec.columns)
+    return to_frame(typed, spec.columns)
