@@ -63,7 +63,7 @@ def show_release(
     if as_json:
         console.say(release.manifest.model_dump_json(indent=2))
         return
-    console.say((release.folder / "card.md").read_text(encoding="utf-8"))
+    console.say(release.text("card.md"))
 
 
 @app.command("verify")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -86,11 +86,15 @@ def content_version(folder: Path, end: str) -> str:
     return f"{end.replace(':', '')}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
     """The manifest as it stands, its files not looked at.
 
+    Args:
+        folder: the release's.
+        sha256: what its digest has to be; None where nobody knows.
+
     Raises:
-        ReleaseError: when there is none or it cannot be understood.
+        ReleaseError: when there is none, it is another one, or it cannot be understood.
     """
     try:
         content = (folder / MANIFEST).read_bytes()
@@ -99,6 +103,11 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} holds no {MANIFEST}, so it is no release; train one with "
             "'driftline run training'"
         ) from None
+    if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
+        raise ReleaseError(
+            f"{folder} is refused: its {MANIFEST} is {found[:12]}, and {sha256[:12]} was expected; "
+            "it is not the release that was deployed"
+        )
     return parse_manifest(content, str(folder / MANIFEST))
 
 
@@ -117,13 +126,17 @@ def parse_manifest(content: bytes, name: str) -> Manifest:
         ) from None
 
 
-def verify(folder: Path) -> Manifest:
+def verify(folder: Path, manifest_sha256: str | None = None) -> Manifest:
     """Check that every file is there and is the one that was packaged.
+
+    Args:
+        folder: the release's.
+        manifest_sha256: what the manifest's digest has to be; None where nobody knows.
 
     Raises:
         ReleaseError: naming the file that is missing, foreign or changed.
     """
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, manifest_sha256)
     present = {path.name for path in folder.iterdir()} - {MANIFEST}
     if missing := sorted(manifest.files.keys() - present):
         raise ReleaseError(_refusal(manifest, f"{missing[0]} is missing"))
@@ -136,11 +149,16 @@ def verify(folder: Path) -> Manifest:
 
 
 class Release:
-    """A verified release; each part is read when it is first asked for."""
+    """A verified release; each part is read when it is asked for, and verified once more.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where it is.
+        manifest_sha256: what its manifest's digest has to be; None where nobody knows.
+    """
+
+    def __init__(self, folder: Path, manifest_sha256: str | None = None) -> None:
         self.folder = folder
-        self.manifest = verify(folder)
+        self.manifest = verify(folder, manifest_sha256)
 
     @property
     def version(self) -> str:
@@ -203,24 +221,55 @@ class Release:
                 "this version of driftline reads; use the version that wrote it, or train again"
             ) from None
 
+    def read(self, name: str) -> bytes:
+        """One of its files: the very bytes that were held against the manifest.
+
+        Raises:
+            ReleaseError: when it has no such file, or that was changed since it was opened.
+        """
+        if name not in self.manifest.files:
+            raise ReleaseError(_refusal(self.manifest, f"{name} is missing"))
+        try:
+            data = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise ReleaseError(
+                _refusal(self.manifest, f"{name} cannot be read ({error.strerror})")
+            ) from None
+        if hashlib.sha256(data).hexdigest() != self.manifest.files[name]:
+            raise ReleaseError(_refusal(self.manifest, f"{name} was changed after packaging"))
+        return data
+
     def text(self, name: str) -> str:
         """The text of one of its files.
 
         Raises:
-            ReleaseError: when it has no such file.
+            ReleaseError: as `read` does.
         """
-        if name not in self.manifest.files:
-            raise ReleaseError(_refusal(self.manifest, f"{name} is missing"))
-        return (self.folder / name).read_text(encoding="utf-8")
+        return self.read(name).decode("utf-8")
+
+    def extract(self, names: Iterable[str], folder: Path) -> Path:
+        """Copy files to where nobody else writes; returns that folder, made if need be.
+
+        Raises:
+            ReleaseError: as `read` does.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (folder / name).write_bytes(self.read(name))
+        return folder
 
 
-def load_release(folder: Path) -> Release:
+def load_release(folder: Path, manifest_sha256: str | None = None) -> Release:
     """Verify a release and open it.
+
+    Args:
+        folder: where it is.
+        manifest_sha256: what its manifest's digest has to be; None where nobody knows.
 
     Raises:
         ReleaseError: when it is missing, foreign, truncated or tampered with.
     """
-    return Release(folder)
+    return Release(folder, manifest_sha256)
 
 
 def _refusal(manifest: Manifest, problem: str) -> str:

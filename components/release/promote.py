@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Protocol
 
@@ -58,7 +57,7 @@ def package_release(
                 f"the {name} judged model {judged[:8]}, not this candidate's {sha256[:8]}; "
                 "run the training pipeline again"
             )
-    shutil.copytree(candidate, folder)
+    trained.extract(trained.manifest.files, folder)
     (folder / "evaluation.json").write_text(evaluation.model_dump_json(indent=2), encoding="utf-8")
     (folder / "serving.json").write_text(proof.model_dump_json(indent=2), encoding="utf-8")
     lineage = {**trained.manifest.lineage, "run": run, "reason": reason}

@@ -132,13 +132,8 @@ class Target(ABC):
         deployment = self.current()
         if deployment is None:
             return None
-        if self.manifest_sha256(deployment.version) != deployment.manifest_sha256:
-            raise ReleaseError(
-                f"release {deployment.version} of {self._model} is refused: its manifest is not "
-                f"the one that was deployed; {self._way_out()}"
-            )
         try:
-            return self.releases.open(deployment.version)
+            return self.releases.open(deployment.version, deployment.manifest_sha256)
         except ReleaseError as error:
             raise ReleaseError(f"{error}; {self._way_out()}") from None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from components.core.errors import BlockedError
 from components.core.verdict import Verdict
+from components.model.files import SAMPLE
 from components.release.targets import open_target
 from components.spec.context import Context
 from components.steps.files import write_output
@@ -58,9 +60,10 @@ def drift_step(
     from components.drift.check import check_drift, profile_window
     from components.drift.report import write_report
 
-    with context.step("check_drift") as say:
+    with context.step("check_drift") as say, tempfile.TemporaryDirectory() as scratch:
         champion = open_target(context.spec, context.store).require_champion()
         reference = champion.profile
+        sample = champion.extract([SAMPLE], Path(scratch)) / SAMPLE
         verdict = check_drift(
             profile_window(
                 Path(data), Path(predictions), context.spec, reference, release=champion.version
@@ -71,17 +74,10 @@ def drift_step(
             champion.version,
             importances=champion.training.importances,
             variation=champion.variation if context.spec.checks.drift.learn else None,
-            samples=(champion.folder / "sample.parquet", Path(data)),
+            samples=(sample, Path(data)),
         )
         _keep(context, verdict, destination)
-        write_report(
-            champion.folder / "sample.parquet",
-            Path(data),
-            Path(predictions),
-            verdict,
-            context.spec,
-            Path(report),
-        )
+        write_report(sample, Path(data), Path(predictions), verdict, context.spec, Path(report))
         context.store.write(_name(context, "drift.html"), Path(report).read_bytes())
         say(verdict.status, verdict.headline)
     return verdict

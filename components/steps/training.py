@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.core.errors import ServingError
+from components.model.files import MODEL, TRAINING
 from components.release.package import digest, seal
 from components.release.targets import open_target
 from components.spec.context import Context
@@ -38,11 +40,10 @@ def evaluate_step(context: Context, data: str, candidate: str, destination: str)
     """Compare the candidate with the champion on rows that neither has seen."""
     from components.model.evaluate import evaluate_candidate
 
-    with context.step("evaluate") as say:
+    with context.step("evaluate") as say, tempfile.TemporaryDirectory() as scratch:
         champion = open_target(context.spec, context.store).champion()
-        evaluation = evaluate_candidate(
-            context.spec, Path(data), Path(candidate), champion.folder if champion else None
-        )
+        opponent = champion.extract([MODEL, TRAINING], Path(scratch)) if champion else None
+        evaluation = evaluate_candidate(context.spec, Path(data), Path(candidate), opponent)
         if champion:
             evaluation = evaluation.model_copy(update={"champion_version": champion.version})
         write_output(destination, evaluation.model_dump_json(indent=2))
