@@ -11,7 +11,7 @@ from components.core.errors import ReleaseError, ServingError
 from components.data.feature_rows import FeatureRows
 from components.model.files import MODEL, SCHEMA
 from components.model.runtime import open_runtime
-from components.release.package import MANIFEST, Release, digest, load_release
+from components.release.package import Release, load_release
 from components.serving.domain import read_domain
 from components.serving.refusal import RequestError
 from components.serving.served import ServedModel
@@ -38,9 +38,7 @@ def load_model(
         ReleaseError: when the folder is no release, was tampered with, or is a candidate.
         ServingError: when the loaded model does not answer.
     """
-    if manifest_sha256 is not None and digest(folder / MANIFEST) != manifest_sha256:
-        raise ReleaseError(f"{folder} is refused: it is not the release that was deployed")
-    release = load_release(folder)
+    release = load_release(folder, manifest_sha256)
     if release.version.startswith(CANDIDATE) and not allow_candidate:
         raise ReleaseError(
             f"{folder} holds {release.version}, which has passed no gate; "
