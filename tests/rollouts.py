@@ -88,8 +88,8 @@ def asked_requests(rows: Sequence[Mapping[str, Any]], spec: Spec, seed: int = 0)
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], spec: Spec) -> Any:
-    from components.model.skops_runtime import to_frame
     from components.data.records import feature_rows
+    from components.model.skops_runtime import to_frame
 
     typed: FeatureRows = feature_rows(list(rows), spec.columns)
     return to_frame(typed, spec.columns)
