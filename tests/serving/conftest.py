@@ -180,8 +180,9 @@ def serve_here(model, log=None, **options):
     thread.start()
     try:
         assert up.wait(20)
-        with ServingClient("127.0.0.1", listener.getsockname()[1]) as client:
-            client.app = app
+        port = listener.getsockname()[1]
+        with ServingClient("127.0.0.1", port) as client:
+            client.app, client.port = app, port
             yield client
     finally:
         worker.handle_exit(signal.SIGTERM, None)
