@@ -25,6 +25,7 @@ from components.serving.codec import to_json
 from components.serving.edge import Edge
 from components.serving.metrics import CONTENT_TYPE
 from components.serving.outputs import matrix_of, metadata
+from components.serving.pages import PAGES
 from components.serving.protocol import BODY_S, SMALL_BODY
 from components.serving.refusal import RequestError
 from components.serving.served import Kind, ServedModel
@@ -69,6 +70,7 @@ def make_app(
         Route("/v2/health/ready", _ready),
         Route("/predict", _predict, methods=["POST"]),
         Route("/metrics", _metrics),
+        *PAGES,
     ]
     for prefix in (one, one + "/versions/{version}"):
         routes += [

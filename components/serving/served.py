@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -32,6 +33,7 @@ class ServedModel:
 
     `runtime` answers for typed rows; nothing else here knows what kind of model it is. `domain` is
     what training saw. `model_sha256` is that of the trained model, whatever answers in its place.
+    `example` is a row as `/predict` takes it, where the release has one.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ServedModel:
     spec: Spec
     runtime: Runtime
     domain: Domain
+    example: Mapping[str, Any] | None = None
 
     @cached_property
     def classes(self) -> list[Label]:

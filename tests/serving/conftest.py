@@ -16,11 +16,14 @@ import pytest
 
 from components.core.window import Window
 from components.data.ingest import ingest_window
+from components.model.score import Predictions, label_array
 from components.model.train import train_candidate
 from components.release.package import seal
 from components.serving.app import make_app
 from components.serving.client import ServingClient
+from components.serving.domain import Domain
 from components.serving.loader import load_model
+from components.serving.served import ServedModel
 from components.serving.worker import Worker
 from components.spec.load import parse_spec
 
@@ -140,6 +143,52 @@ def served(releases):
     return get
 
 
+class Weighing:
+    """A runtime of a few lines: the larger the sum, the likelier; missing numbers count as zero."""
+
+    kind, sha256, estimates = "onnx", "a" * 64, True
+
+    def __init__(self, classes=(0, 1)):
+        self.classes = list(classes)
+
+    def answer(self, rows):
+        total = np.nansum(rows.numeric, axis=1)
+        if not self.classes:
+            return Predictions(total)
+        share = 1 / (1 + np.exp(-total))
+        labels = label_array(self.classes)[(share > 0.5).astype(int)]
+        return Predictions(labels, np.column_stack([1 - share, share]))
+
+
+def light_served(numeric=("a", "b", "c"), categorical=(), runtime=None, task="binary", **serving):
+    """A served model that nobody had to train; training saw -10 to 10, and no null in the first."""
+    document = {
+        "model": "light",
+        "task": task,
+        "source": {"kind": "files", "path": "unused.parquet"},
+        "columns": {
+            "id": "key",
+            "time": "at",
+            "target": "y",
+            "numeric": list(numeric),
+            "categorical": list(categorical),
+        },
+        "estimator": {"class": GRADIENT + "Classifier"},
+        "metric": METRICS[task],
+        "serving": serving,
+    }
+    spec = parse_spec(json.dumps(document))
+    domain = Domain(
+        spec.columns,
+        [(-10.0, 10.0)] * len(numeric),
+        [frozenset({"north", "south"})] * len(categorical),
+        frozenset(spec.columns.features[1:]),
+        refuse=spec.serving.unseen == "refuse",
+    )
+    runtime = runtime or Weighing([] if task == "regression" else [0, 1])
+    return ServedModel("light", "v1", "b" * 64, spec, runtime, domain)
+
+
 def wait_for(condition, timeout=20.0):
     """Wait for a condition, and fail when it does not come."""
     pause, deadline = threading.Event(), time.monotonic() + timeout
@@ -147,6 +196,11 @@ def wait_for(condition, timeout=20.0):
         assert time.monotonic() < deadline, "the condition did not come true in time"
         pause.wait(0.01)
     return value
+
+
+@pytest.fixture(scope="session")
+def light():
+    return light_served
 
 
 @pytest.fixture(scope="session")
