@@ -24,8 +24,8 @@ __all__ = ["Counts", "Judgement", "Scrape", "read_counts", "watch"]
 # A period has so many looks, none sooner than a quarter of a second after the last.
 _LOOKS = 60
 _SHORTEST_S, _LONGEST_S = 0.25, 5.0
-# So long, at most half the period, may nothing be heard of the release.
-_PATIENCE_S = 15.0
+# So long may nothing be heard of the release: the period does not end before something is.
+_PATIENCE_S = 30.0
 
 
 class Judgement(Document):
@@ -100,20 +100,19 @@ class _Watch:
     def run(self, period: float, pause: Callable[[float], object]) -> Judgement:
         """Look again and again until the period is over or a reason to go back is found."""
         start = self._heard
-        patience = min(_PATIENCE_S, period / 2)
         interval = min(max(period / _LOOKS, _SHORTEST_S), _LONGEST_S)
         while True:
             reasons = self._look()
             now = self._clock()
-            if not reasons and now - self._heard > patience:
-                silence = seconds(now - self._heard)
-                reasons = [f"nothing was heard of it for {silence}: {self._trouble}"]
+            silence = now - self._heard
+            if self._trouble and silence > _PATIENCE_S:
+                reasons = [f"nothing was heard of it for {seconds(silence)}: {self._trouble}"]
             if reasons:
                 return self._judgement("breached", reasons)
             left = start + period - now
-            if left <= 0:
+            if left <= 0 and not self._trouble:
                 return self._end()
-            pause(min(interval, left))
+            pause(min(interval, left) if left > 0 else interval)
 
     def _look(self) -> list[str]:
         try:
@@ -124,7 +123,7 @@ class _Watch:
         if counts is None:
             self._trouble = "no server serves it"
             return []
-        self._heard = self._clock()
+        self._heard, self._trouble = self._clock(), ""
         grown = counts - (counts if self._last is None else self._last)
         self._last = counts
         if not grown.grew:  # a counter began anew: from here on, then

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from components.release.counts import Counts, Replicas, Scrape
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 5.0
 _LARGEST = 16 * 2**20
 _AT_ONCE = 16
 
