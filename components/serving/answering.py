@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from components.serving.answered import Answered
 from components.serving.batch import Batch, Moment
 from components.serving.cells import cells_of
 from components.serving.codec import decode_rows, encode_rows, parse_json, to_json
@@ -17,7 +18,6 @@ from components.serving.domain import NOTHING, Strange
 from components.serving.ids import clean_id
 from components.serving.logs import Sparing
 from components.serving.outputs import encode_tensors, wanted_outputs
-from components.serving.parts import Answered
 from components.serving.refusal import RequestError
 from components.serving.served import Kind, ServedModel
 from components.serving.serving import Serving

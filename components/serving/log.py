@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.core.storage import Store
-from components.serving.parts import Answered, Partitioner
+from components.serving.answered import Answered
 
 _logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class PredictionLog:
         max_queue_bytes: int = 256 * 2**20,
     ) -> None:
         self._store = store
-        self._partitioner = Partitioner(model)
+        self._model = model
         self._max_rows = max_rows
         self._max_age_s = max_age_s
         self._max_queue_rows = max_queue_rows
@@ -163,6 +163,10 @@ class PredictionLog:
         return not lost
 
     def _run(self) -> None:
+        # Here and not sooner: a server answers before Arrow, which takes half a second, is loaded.
+        from components.serving.parts import Partitioner
+
+        self._partitioner = Partitioner(self._model)
         reported = 0
         while taken := self._take():
             self._write(taken)

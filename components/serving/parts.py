@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -16,49 +16,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from components.data.feature_rows import FeatureRows
 from components.data.prediction_log import FEATURE, TIME, log_partition
-from components.spec.model import Columns
+from components.serving.answered import Answered
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = 3_600_000_000  # microseconds
 _SMALL_ROWS = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The rows of one answered request, column by column.
-
-    `features` holds them as the client sent them after typing, in the order of `columns`;
-    `prediction` has shape (n,), `probability` (n, k) in class order or None; times carry a time
-    zone.
-    """
-
-    row_ids: Sequence[str]
-    event_times: Sequence[datetime]
-    served_at: datetime
-    release: str
-    request_id: str
-    columns: Columns
-    features: FeatureRows
-    prediction: np.ndarray[Any, Any]
-    probability: np.ndarray[Any, Any] | None
-
-    @property
-    def rows(self) -> int:
-        """How many rows these are."""
-        return len(self.row_ids)
-
-    @property
-    def size(self) -> int:
-        """About how many bytes they take."""
-        fixed = sum(map(len, self.row_ids)) + 200 * self.rows
-        probability = 0 if self.probability is None else self.probability.nbytes
-        features = self.features
-        texts = sum(len(text or "") for column in features.categorical for text in column)
-        cells = 8 * self.rows * len(features.categorical)
-        return fixed + features.numeric.nbytes + texts + cells + probability
 
 
 @dataclass(frozen=True)
@@ -101,8 +66,8 @@ class Partitioner:
 
     def parts(self, taken: Sequence[Answered]) -> Iterator[Part]:
         """The parts that hold exactly these rows, each of one release and one hour."""
-        for _, group in itertools.groupby(taken, key=lambda answered: answered.release):
-            table = pa.concat_tables([_table(answered) for answered in group])
+        for _, group in itertools.groupby(taken, key=_kind):
+            table = _table(list(group))
             hours = table.column("event_time").cast(pa.int64()).to_numpy() // _HOUR
             order = np.argsort(hours, kind="stable")
             table, hours = table.take(order), hours[order]
@@ -114,27 +79,62 @@ class Partitioner:
                 yield Part(f"{folder}/{name}", table.slice(start, end - start))
 
 
-def _table(answered: Answered) -> pa.Table:
-    count = answered.rows
-    probability: list[Any] = [None] * count
-    if answered.probability is not None:
-        probability = answered.probability.tolist()
-    numeric, categorical = answered.features.numeric, answered.features.categorical
+def _kind(answered: Answered) -> tuple[str, Any]:
+    """What may share a table; releases may answer with other classes, or have other columns."""
+    return answered.release, answered.columns
+
+
+def _table(group: Sequence[Answered]) -> pa.Table:
+    """The rows of requests to one release as one table.
+
+    Column by column over all of them: a table for each request would take longer than its answer,
+    in the same process.
+    """
+    counts = np.array([answered.rows for answered in group])
+    columns = group[0].columns
+    numeric = np.concatenate([answered.features.numeric for answered in group])
     features = {
-        name: pa.array(numeric[:, place], from_pandas=True)
-        for place, name in enumerate(answered.columns.numeric)
+        name: pa.array(np.ascontiguousarray(numeric[:, place]), from_pandas=True)
+        for place, name in enumerate(columns.numeric)
     }
-    for name, texts in zip(answered.columns.categorical, categorical, strict=True):
+    for place, name in enumerate(columns.categorical):
+        texts = _chained(answered.features.categorical[place] for answered in group)
         features[name] = pa.array(texts, pa.string())
     return pa.table(
         {
-            "row_id": pa.array(answered.row_ids, pa.string()),
-            "event_time": pa.array(answered.event_times, TIME),
-            "served_at": pa.repeat(pa.scalar(answered.served_at, TIME), count),
-            "release": pa.repeat(answered.release, count),
-            "request_id": pa.repeat(answered.request_id, count),
-            "prediction": pa.array(answered.prediction.tolist()),
-            "probability": pa.array(probability, pa.list_(pa.float64())),
+            "row_id": pa.array(_chained(answered.row_ids for answered in group), pa.string()),
+            "event_time": pa.array(_chained(answered.event_times for answered in group), TIME),
+            "served_at": _repeated([answered.served_at for answered in group], TIME, counts),
+            "release": pa.repeat(group[0].release, int(counts.sum())),
+            "request_id": _repeated([a.request_id for a in group], pa.string(), counts),
+            "prediction": _predictions(group),
+            "probability": _probabilities(group, counts),
             **{f"{FEATURE}{name}": values for name, values in features.items()},
         }
     )
+
+
+def _chained(parts: Iterable[Sequence[Any]]) -> list[Any]:
+    return list(itertools.chain.from_iterable(parts))
+
+
+def _repeated(values: list[Any], kind: pa.DataType, counts: NDArray[np.int64]) -> pa.Array:
+    """One value a request as one value a row."""
+    return pa.array(values, kind).take(pa.array(np.repeat(np.arange(len(values)), counts)))
+
+
+def _predictions(group: Sequence[Answered]) -> pa.Array:
+    values = np.concatenate([answered.prediction for answered in group])
+    # Texts are objects to numpy, and Arrow's guess of their type wants Python's own.
+    return pa.array(values.tolist() if values.dtype == object else values)
+
+
+def _probabilities(group: Sequence[Answered], counts: NDArray[np.int64]) -> pa.Array:
+    kind = pa.list_(pa.float64())
+    given = [answered.probability for answered in group if answered.probability is not None]
+    rows = int(counts.sum())
+    if not given:
+        return pa.nulls(rows, kind)
+    flat = np.concatenate(given)  # one release answers with probabilities always or never
+    ends = np.arange(0, flat.size + 1, flat.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat.ravel()), type=kind)

@@ -14,8 +14,9 @@ from components.core.window import Window
 from components.data.feature_rows import FeatureRows
 from components.data.prediction_log import log_schema
 from components.data.predictions import read_predictions
+from components.serving.answered import Answered
 from components.serving.log import Counters, PredictionLog
-from components.serving.parts import Answered, Part, Partitioner
+from components.serving.parts import Part, Partitioner
 from components.spec.model import Columns
 
 START = datetime(2024, 3, 1, tzinfo=UTC)

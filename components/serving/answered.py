@@ -1,0 +1,57 @@
+"""What a server remembers of an answered request until the prediction log has written it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.data.feature_rows import FeatureRows
+from components.spec.model import Columns
+
+# What Python's own objects take besides the values, measured with tracemalloc: the arrays, lists
+# and texts of a request, then those of each further row.
+_REQUEST_BYTES = 1200
+_ROW_BYTES = 200
+_TEXT_BYTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The rows of one answered request, column by column.
+
+    `features` holds them as the client sent them after typing, in the order of `columns`;
+    `prediction` has shape (n,), `probability` (n, k) in class order or None; times carry a time
+    zone.
+    """
+
+    row_ids: Sequence[str]
+    event_times: Sequence[datetime]
+    served_at: datetime
+    release: str
+    request_id: str
+    columns: Columns
+    features: FeatureRows
+    prediction: NDArray[Any]
+    probability: NDArray[np.float64] | None
+
+    @property
+    def rows(self) -> int:
+        """How many rows these are."""
+        return len(self.row_ids)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes they take."""
+        rows, features = len(self.row_ids), self.features
+        size = _REQUEST_BYTES + rows * _ROW_BYTES + features.numeric.nbytes
+        if self.probability is not None:
+            size += self.probability.nbytes
+        size += sum(map(len, self.row_ids))
+        for column in features.categorical:
+            size += rows * _TEXT_BYTES + sum(map(len, filter(None, column)))
+        return size
