@@ -45,6 +45,10 @@ def test_package_inits_hold_a_docstring_only():
         ("components.drift.check", ["sklearn", "evidently", "scipy.stats"]),
         ("components.drift.skew", ["sklearn", "evidently", "scipy.stats"]),
         ("components.data.ingest", ["pandas", "sklearn", "scipy"]),
+        (
+            "components.model.portable.session, components.model.recorded",
+            ["pandas", "sklearn", "scipy", "pyarrow", "skops", "onnx", "skl2onnx", "google"],
+        ),
         ("components.model.runtime", ["pandas", "sklearn", "scipy", "pyarrow", "skops", "onnx"]),
     ],
 )

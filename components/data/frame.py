@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError
+from components.data.feature_rows import FeatureRows
 from components.spec.model import Columns
 
 
@@ -46,3 +47,36 @@ def features_frame(table: pa.Table, columns: Columns) -> pd.DataFrame:
         texts = table.column(name).cast(pa.string()).to_pylist()
         data[name] = pd.Series(texts, dtype="object")
     return pd.DataFrame(data, columns=columns.features)
+
+
+def rows_frame(rows: FeatureRows, columns: Columns) -> pd.DataFrame:
+    """The same from typed rows, as a server has them.
+
+    >>> import numpy as np
+    >>> columns = Columns(id="i", time="t", target="y", numeric=["a"], categorical=["b"])
+    >>> rows = FeatureRows(np.array([[1.0], [np.nan]]), [["7", None]])
+    >>> rows_frame(rows, columns).to_dict("records")
+    [{'a': 1.0, 'b': '7'}, {'a': nan, 'b': None}]
+    """
+    data: dict[str, Any] = {
+        name: pd.Series(rows.numeric[:, position], dtype="float64")
+        for position, name in enumerate(columns.numeric)
+    }
+    for name, texts in zip(columns.categorical, rows.categorical, strict=True):
+        data[name] = pd.Series(texts, dtype="object")
+    return pd.DataFrame(data, columns=columns.features)
+
+
+def frame_rows(frame: pd.DataFrame, columns: Columns) -> FeatureRows:
+    """The way back: typed rows from the frame that a model sees.
+
+    >>> columns = Columns(id="i", time="t", target="y", numeric=["a"], categorical=["b"])
+    >>> rows = frame_rows(pd.DataFrame({"a": [1.0, float("nan")], "b": ["7", None]}), columns)
+    >>> rows.numeric.tolist(), rows.categorical
+    ([[1.0], [nan]], [['7', None]])
+    """
+    texts = [
+        [text if isinstance(text, str) else None for text in frame[name]]
+        for name in columns.categorical
+    ]
+    return FeatureRows(frame[columns.numeric].to_numpy(dtype="float64"), texts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from components.model.records import Bounds, Evaluation, TrainingRecord
+from components.model.records import Bounds, Evaluation, RuntimeRecord, TrainingRecord
 from components.model.words import number, signed, span
 from components.spec.model import Spec
 
@@ -21,6 +21,7 @@ def model_card(
     record: TrainingRecord,
     evaluation: Evaluation | None = None,
     lineage: Mapping[str, str] | None = None,
+    runtime: RuntimeRecord | None = None,
 ) -> str:
     """Write the card of a release.
 
@@ -29,6 +30,7 @@ def model_card(
         record: what was measured at training.
         evaluation: the gate's verdict, where it was asked.
         lineage: where the release comes from, by name.
+        runtime: what it travels in for serving; older releases do not know.
     """
     parts = [
         f"# {spec.model}",
@@ -41,6 +43,7 @@ def model_card(
         _importances(record),
         "## Training",
         _training(spec, record),
+        *_serving(runtime),
         "## Limits",
         _limits(spec, record),
         *_lineage(lineage or {}),
@@ -131,6 +134,20 @@ def _training(spec: Spec, record: TrainingRecord) -> str:
         *(("remark of the estimator", remark) for remark in record.remarks),
     ]
     return _table(("", ""), rows)
+
+
+def _serving(runtime: RuntimeRecord | None) -> Iterable[str]:
+    if runtime is None:
+        return
+    yield "## Serving"
+    if runtime.chosen == "skops":
+        yield f"Served by scikit-learn itself, from skops: {_cell(runtime.reason)}."
+        return
+    yield (
+        f"Served from ONNX: of {runtime.rows:,} answers, to the holdout and to rows with values "
+        "missing, never seen and extreme, the one furthest from scikit-learn's is off by "
+        f"{runtime.largest_difference:.2g}, and {runtime.limit:g} is allowed."
+    )
 
 
 def _limits(spec: Spec, record: TrainingRecord) -> str:

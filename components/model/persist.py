@@ -22,6 +22,7 @@ from components.core.errors import ModelError, ReleaseError
 from components.core.verdict import Document
 from components.model.allowlist import Foreign, Untrusted, trusted_types
 from components.model.archive import canonical, pack, unpack
+from components.model.intact import REMEDY, read_verified
 from components.model.records import Label
 from components.model.score import FittedModel
 from components.model.soundness import Unsound, check_soundness
@@ -29,7 +30,6 @@ from components.spec.model import Columns, Task
 
 FACTS = "driftline.json"
 DEFAULT_PREFIXES = ("sklearn.",)
-_REMEDY = "restore the file, roll back, or train the model again"
 
 
 class _Facts(Document):
@@ -96,26 +96,17 @@ def load_model(
         ReleaseError: when the file is missing, changed, truncated or foreign, holds a type that is
             not allowed, or was written by another scikit-learn.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ReleaseError(f"{path} cannot be read: {error.strerror}; {_REMEDY}") from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != sha256:
-        raise ReleaseError(
-            f"{path} is refused: its sha256 is {digest[:12]}... and not {sha256[:12]}..., so it "
-            f"was changed or cut off after it was written; {_REMEDY}"
-        )
+    data = read_verified(path, sha256)
     try:
         facts, pipeline = _read(data, allowed_prefixes)
     except Untrusted as error:
         raise ReleaseError(
-            f"{path} is refused: {error}, not on the list of allowed types; {_REMEDY}; only if you "
+            f"{path} is refused: {error}, not on the list of allowed types; {REMEDY}; only if you "
             "trust that package, add it to the spec's estimator.allowed_prefixes"
         ) from error
     except (Foreign, Unsound) as error:
         raise ReleaseError(
-            f"{path} is refused: {error}, which no model of driftline does; {_REMEDY}"
+            f"{path} is refused: {error}, which no model of driftline does; {REMEDY}"
         ) from error
     except InconsistentVersionWarning as error:
         raise ReleaseError(
@@ -124,9 +115,9 @@ def load_model(
         ) from error
     except Exception as error:  # a foreign file may fail anywhere; all of it is a refusal
         raise ReleaseError(
-            f"{path} is refused: it is no model file of driftline ({_line(error)}); {_REMEDY}"
+            f"{path} is refused: it is no model file of driftline ({_line(error)}); {REMEDY}"
         ) from error
-    return FittedModel(pipeline, facts.task, facts.classes, facts.columns, digest=digest)
+    return FittedModel(pipeline, facts.task, facts.classes, facts.columns, digest=sha256)
 
 
 def _read(data: bytes, allowed_prefixes: Sequence[str]) -> tuple[_Facts, Any]:

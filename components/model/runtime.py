@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from pydantic import ValidationError
+
 from components.core.errors import ReleaseError
 from components.data.feature_rows import FeatureRows
-from components.model.files import MODEL
-from components.model.records import Label
+from components.model.files import MODEL, ONNX, RUNTIME
+from components.model.intact import REMEDY, read_verified
+from components.model.records import Label, RuntimeRecord
 from components.model.score import Predictions
 
 if TYPE_CHECKING:
@@ -64,8 +67,32 @@ def open_runtime(
     Raises:
         ReleaseError: when the file is missing, changed or foreign, or knows other columns.
     """
+    chosen = read_record(folder, files)
+    name = ONNX if chosen is not None and chosen.chosen == "onnx" else MODEL
+    if name not in files:
+        raise ReleaseError(f"{folder} holds no {name}, so it is no whole release; {REMEDY}")
+    if name == ONNX:
+        from components.model.portable.session import open_onnx
+
+        return open_onnx(folder / ONNX, files[ONNX], columns)
     from components.model.skops_runtime import open_skops
 
-    if MODEL not in files:
-        raise ReleaseError(f"{folder} holds no {MODEL}, so it is no release; train one")
     return open_skops(folder / MODEL, files[MODEL], columns, allowed_prefixes)
+
+
+def read_record(folder: Path, files: Mapping[str, str]) -> RuntimeRecord | None:
+    """What the model travels in, and why; None for releases from before that was noted.
+
+    Raises:
+        ReleaseError: when the file is missing or was changed, or cannot be understood.
+    """
+    if RUNTIME not in files:
+        return None
+    content = read_verified(folder / RUNTIME, files[RUNTIME])
+    try:
+        return RuntimeRecord.model_validate_json(content)
+    except ValidationError:
+        raise ReleaseError(
+            f"{folder / RUNTIME} is not of a form that this version of driftline reads; use the "
+            "version that wrote it, or train again"
+        ) from None

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
-
 from components.core.errors import ReleaseError
 from components.data.feature_rows import FeatureRows
+from components.data.frame import rows_frame
 from components.model.persist import load_model
 from components.model.records import Label
 from components.model.score import FittedModel, Predictions
@@ -37,23 +36,9 @@ class SkopsRuntime:
 
     def answer(self, rows: FeatureRows) -> Predictions:
         """Answer for rows."""
-        return self.model.predict(to_frame(rows, self.model.columns))
-
-
-def to_frame(rows: FeatureRows, columns: Columns) -> pd.DataFrame:
-    """Rows as `components.data.frame.features_frame` makes them.
-
-    >>> import numpy as np
-    >>> columns = Columns(id="i", time="t", target="y", numeric=["a"], categorical=["b"])
-    >>> to_frame(FeatureRows(np.array([[1.0], [2.0]]), [["x", ""]]), columns).to_dict("records")
-    [{'a': 1.0, 'b': 'x'}, {'a': 2.0, 'b': None}]
-    """
-    data = {name: rows.numeric[:, i] for i, name in enumerate(columns.numeric)}
-    texts = {
-        name: pd.Series([text or None for text in column], dtype="object")
-        for name, column in zip(columns.categorical, rows.categorical, strict=True)
-    }
-    return pd.DataFrame({**data, **texts}, columns=columns.features)
+        texts = [[text or None for text in column] for column in rows.categorical]
+        frame = rows_frame(FeatureRows(rows.numeric, texts), self.model.columns)
+        return self.model.predict(frame)
 
 
 def open_skops(

@@ -37,12 +37,23 @@ from components.model.score import (
     target_of,
 )
 from components.model.threads import one_thread
+from components.model.travel import write_runtime
 from components.spec.load import dump_spec
 from components.spec.model import Spec
 
 # So many rows prove that a model file answers as the model that it was made from.
 _PROOF_ROWS = 500
-_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
+_LIBRARIES = (
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "skl2onnx",
+    "skops",
+)
 
 
 def train_candidate(spec: Spec, data_path: Path, folder: Path) -> TrainingRecord:
@@ -63,7 +74,8 @@ def train_candidate(spec: Spec, data_path: Path, folder: Path) -> TrainingRecord
 
     Raises:
         DataError: when there are too few labels, or they do not fit the task.
-        ModelError: when the estimator cannot be built, fitted, judged by the metric, or saved.
+        ModelError: when the estimator cannot be built, fitted, judged by the metric, or saved, or
+            the spec demands to serve it from ONNX and that does not answer exactly enough.
     """
     _check_reserved(spec)
     report = read_report(data_path)
@@ -94,6 +106,7 @@ def train_candidate(spec: Spec, data_path: Path, folder: Path) -> TrainingRecord
         _write_text(work / SPEC, dump_spec(spec))
         _write_text(work / TRAINING, record.model_dump_json(indent=2))
         write_reference(spec, data_path, work, rows, answers)
+        write_runtime(spec, model, holdout, answers, work)
     return record
 
 

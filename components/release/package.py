@@ -17,7 +17,8 @@ from components.spec.load import parse_spec
 if TYPE_CHECKING:
     from components.drift.profile import Profile
     from components.drift.variation import Variation
-    from components.model.records import TrainingRecord
+    from components.model.records import RecordedRows, RuntimeRecord, TrainingRecord
+    from components.model.runtime import Runtime
     from components.model.score import FittedModel
     from components.schema.schema import Schema
     from components.spec.model import Spec
@@ -199,6 +200,42 @@ class Release:
         from components.model.records import TrainingRecord
 
         return self._document(TrainingRecord, "training.json")
+
+    @property
+    def runtime_record(self) -> RuntimeRecord | None:
+        """What its model travels in for serving; older releases do not know, and are skops."""
+        from components.model.runtime import read_record
+
+        return read_record(self.folder, self.manifest.files)
+
+    @property
+    def recorded(self) -> RecordedRows | None:
+        """Rows with the answers that a server has to give; older releases have none."""
+        from components.model.records import RecordedRows
+
+        if "recorded.json" not in self.manifest.files:
+            return None
+        return self._document(RecordedRows, "recorded.json")
+
+    @property
+    def runtime_sha256(self) -> str:
+        """The digest of the file that answers at serving."""
+        record = self.runtime_record
+        onnx = record is not None and record.chosen == "onnx"
+        name = "model.onnx" if onnx else "model.skops"
+        if name not in self.manifest.files:
+            raise ReleaseError(_refusal(self.manifest, f"{name} is missing"))
+        return self.manifest.files[name]
+
+    def runtime(self, allowed_prefixes: Sequence[str] = ("sklearn.",)) -> Runtime:
+        """What answers at serving, its file verified once more.
+
+        Args:
+            allowed_prefixes: as for `model`.
+        """
+        from components.model.runtime import open_runtime
+
+        return open_runtime(self.folder, self.manifest.files, self.spec.columns, allowed_prefixes)
 
     def model(self, allowed_prefixes: Sequence[str] = ("sklearn.",)) -> FittedModel:
         """The fitted model, read through the allowlist.

@@ -23,6 +23,10 @@ class Proof(Protocol):
     def model_sha256(self) -> str:
         """The model that answered."""
 
+    @property
+    def runtime_sha256(self) -> str:
+        """The file that answered; empty in older proofs."""
+
     def model_dump_json(self, *, indent: int | None = None) -> str:
         """The proof as it is kept."""
 
@@ -51,17 +55,25 @@ def package_release(
         )
     if not proof.passed:
         raise ReleaseError("the serving proof of this candidate failed; it is not deployed")
-    for name, judged in (("gate", evaluation.challenger), ("serving proof", proof.model_sha256)):
-        if judged != sha256:
+    answering = trained.runtime_sha256
+    # A proof from before models travelled in two forms is one of scikit-learn's file.
+    answered = proof.runtime_sha256 or proof.model_sha256
+    for name, judged, own in (
+        ("gate", evaluation.challenger, sha256),
+        ("serving proof", proof.model_sha256, sha256),
+        ("serving proof", answered, answering),
+    ):
+        if judged != own:
             raise ReleaseError(
-                f"the {name} judged model {judged[:8]}, not this candidate's {sha256[:8]}; "
+                f"the {name} judged model {judged[:8]}, not this candidate's {own[:8]}; "
                 "run the training pipeline again"
             )
     trained.extract(trained.manifest.files, folder)
     (folder / "evaluation.json").write_text(evaluation.model_dump_json(indent=2), encoding="utf-8")
     (folder / "serving.json").write_text(proof.model_dump_json(indent=2), encoding="utf-8")
     lineage = {**trained.manifest.lineage, "run": run, "reason": reason}
-    card = model_card(trained.spec, trained.training, evaluation, lineage)
+    runtime = trained.runtime_record
+    card = model_card(trained.spec, trained.training, evaluation, lineage, runtime)
     (folder / "card.md").write_text(card, encoding="utf-8")
     end = format_time(Window.parse(trained.training.window).end)
     return seal(folder, trained.manifest.model, content_version(folder, end), lineage)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,11 @@ Start = Callable[[Path], AbstractContextManager[RunningServer]]
 __all__ = ["TOLERANCE", "ServingProof", "prove_candidate"]
 
 TOLERANCE = 1e-9
-"""How far a probability may be off; a regression's value by that share of it, or that much."""
+"""How far a probability may be off; a regression's value by that share of it, or that much.
+
+A model that is served from ONNX may be off by what its spec allows, and then also by the class
+where two are so nearly equally probable.
+"""
 
 _ROWS, _TENSORS = "/predict", "/v2/infer"
 _BATCH = 50
@@ -49,8 +54,8 @@ def prove_candidate(
     """Start the real server with a candidate and compare its answers with the model's own.
 
     The rows are real ones, spread evenly over the window's time, and some with each missing value
-    that occurs. Labels have to be equal, numbers within `TOLERANCE`. The model's own answers come
-    from the Parquet file, as in training; the server's have gone through JSON.
+    that occurs. Labels have to be equal, numbers within the tolerance. The model's own answers are
+    scikit-learn's, from the Parquet file, as in training; the server's have gone through JSON.
 
     Args:
         spec: the spec of the run.
@@ -73,11 +78,13 @@ def prove_candidate(
         rows=facts.rows,
         rows_with_missing=facts.rows_with_missing,
         endpoints=[_ROWS, _TENSORS],
-        tolerance=TOLERANCE,
+        tolerance=facts.tolerance,
         differences=facts.differences[:_SHOWN],
         differences_in_all=len(facts.differences),
         release=facts.release,
         model_sha256=facts.model_sha256,
+        runtime=facts.runtime,
+        runtime_sha256=facts.runtime_sha256,
         seconds_to_ready=round(facts.seconds_to_ready, 3),
         seconds=round(time.monotonic() - begun, 3),
     )
@@ -92,6 +99,9 @@ class _Facts:
     rows_with_missing: int = 0
     release: str = ""
     model_sha256: str = ""
+    runtime: str = ""
+    runtime_sha256: str = ""
+    tolerance: float = TOLERANCE
     seconds_to_ready: float = 0.0
 
 
@@ -124,6 +134,8 @@ def _differences(
     release = load_release(folder)
     facts.release = release.version
     facts.model_sha256 = release.manifest.files["model.skops"]
+    if (record := release.runtime_record) and record.chosen == "onnx":
+        facts.tolerance = record.limit
     yield from _check_folder(release, spec)
     rows = read_rows(data_path, [columns.id, columns.time, *columns.features])
     rows = _choose(rows, columns, spec.serving.proof_rows)
@@ -133,16 +145,18 @@ def _differences(
         yield f"{data_path} has no rows to ask for"
         return
     expected, classes = _own_answers(release, spec, rows)
+    ties = classes if facts.tolerance > TOLERANCE else []
     with start(folder) as server, server.client() as client:
         facts.seconds_to_ready = server.seconds_to_ready
-        yield from _check_identity(client, release)
+        yield from _check_identity(client, release, facts)
         batch = min(_BATCH, spec.serving.max_rows)
         for ask in (_ask_rows, _ask_tensors):
             got = _joined(
                 ask(client, rows.slice(first, batch), spec, classes)
                 for first in range(0, rows.num_rows, batch)
             )
-            yield from _compare(_ROWS if ask is _ask_rows else _TENSORS, expected, got)
+            endpoint = _ROWS if ask is _ask_rows else _TENSORS
+            yield from _compare(endpoint, expected, got, ties, facts.tolerance)
 
 
 def _own_answers(release: Release, spec: Spec, rows: pa.Table) -> tuple[_Answers, list[Label]]:
@@ -166,15 +180,23 @@ def _check_folder(release: Release, spec: Spec) -> Iterator[str]:
             yield f"the model in the folder is {packed[:8]}, but {trained[:8]} was trained"
 
 
-def _check_identity(client: ServingClient, release: Release) -> Iterator[str]:
+def _check_identity(client: ServingClient, release: Release, facts: _Facts) -> Iterator[str]:
     model = release.manifest.model
     status, _, body = client.request("GET", f"/v2/models/{model}")
     said = json.loads(body) if status == 200 else {}
-    sha256 = said.get("parameters", {}).get("model_sha256")
+    parameters = said.get("parameters", {})
+    sha256 = parameters.get("model_sha256")
+    facts.runtime = str(parameters.get("runtime", ""))
+    facts.runtime_sha256 = str(parameters.get("runtime_sha256", ""))
     if said.get("versions") != [release.version] or sha256 != release.manifest.files["model.skops"]:
         yield (
             f"the server says that it serves {said.get('versions')} with model {sha256}, "
             f"not {release.version} (HTTP {status})"
+        )
+    if facts.runtime_sha256 != release.runtime_sha256:
+        yield (
+            f"the server says that the file {facts.runtime_sha256[:8]} answers, not "
+            f"{release.runtime_sha256[:8]} of {release.version}"
         )
 
 
@@ -234,8 +256,14 @@ def _joined(parts: Iterable[_Answers]) -> _Answers:
     return _Answers(ids, labels, probability or None)
 
 
-def _compare(endpoint: str, expected: _Answers, got: _Answers) -> Iterator[str]:
-    """One sentence for each row whose answers differ."""
+def _compare(
+    endpoint: str,
+    expected: _Answers,
+    got: _Answers,
+    ties: Sequence[Label],
+    tolerance: float,
+) -> Iterator[str]:
+    """One sentence for each row whose answers differ; `ties` are classes that may be confused."""
     if got.ids != expected.ids or len(got.labels) != len(expected.labels):
         yield f"{endpoint}: the answers are not for the rows that were asked for, in their order"
         return
@@ -251,16 +279,29 @@ def _compare(endpoint: str, expected: _Answers, got: _Answers) -> Iterator[str]:
         got.probability or nothing,
         strict=True,
     ):
-        if not _same(mine, theirs):
+        same = partial(_same, tolerance=tolerance)
+        if not (same(mine, theirs) or _tied(mine, theirs, my_share, ties, tolerance)):
             yield f"{endpoint}: {row_id}: the server answers {theirs!r}, the model {mine!r}"
-        elif len(my_share) != len(their_share) or not all(map(_same, my_share, their_share)):
+        elif len(my_share) != len(their_share) or not all(map(same, my_share, their_share)):
             yield f"{endpoint}: {row_id}: probability {their_share}, the model says {my_share}"
 
 
-def _same(mine: Any, theirs: Any) -> bool:
+def _same(mine: Any, theirs: Any, tolerance: float) -> bool:
     """Equal labels of the same type, or numbers within the tolerance."""
     if type(mine) is not type(theirs):
         return False
     if isinstance(mine, float):
-        return math.isclose(mine, theirs, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        return math.isclose(mine, theirs, rel_tol=tolerance, abs_tol=tolerance)
     return bool(mine == theirs)
+
+
+def _tied(
+    mine: Any, theirs: Any, shares: list[float], classes: Sequence[Label], tolerance: float
+) -> bool:
+    """Whether two classes are as good as equally probable, by the model's own answer."""
+    places = {(type(value), value): place for place, value in enumerate(classes)}
+    pair = [places.get((type(value), value)) for value in (mine, theirs)]
+    if not shares or None in pair:
+        return False
+    one, other = (shares[place] for place in pair if place is not None)
+    return abs(one - other) <= tolerance

@@ -9,7 +9,9 @@ class ServingProof(Document):
     """What a real server answered, held against the model.
 
     `differences` says, in sentences, what stands against the candidate; `rows` were asked for
-    over each of the `endpoints`, and `rows_with_missing` of them lack a value.
+    over each of the `endpoints`, and `rows_with_missing` of them lack a value. `runtime` is what
+    the model travelled in and `runtime_sha256` the digest of the file that answered, by what the
+    server said; older proofs do not know.
     """
 
     passed: bool
@@ -21,5 +23,7 @@ class ServingProof(Document):
     differences_in_all: int
     release: str
     model_sha256: str
+    runtime: str = ""
+    runtime_sha256: str = ""
     seconds_to_ready: float
     seconds: float

@@ -17,7 +17,18 @@ from components.core.window import Window
 from components.drift.profile import Profile
 from components.model.bootstrap import interval, time_blocks
 from components.model.card import model_card
-from components.model.files import MODEL, PROFILE, SAMPLE, SCHEMA, SPEC, TRAINING, VARIATION
+from components.model.files import (
+    MODEL,
+    ONNX,
+    PROFILE,
+    RECORDED,
+    RUNTIME,
+    SAMPLE,
+    SCHEMA,
+    SPEC,
+    TRAINING,
+    VARIATION,
+)
 from components.model.metrics import METRICS
 from components.model.persist import load_model
 from components.model.records import TrainingRecord
@@ -27,7 +38,18 @@ from components.schema.schema import Schema
 from components.spec.load import parse_spec
 from tests.model.conftest import changed, make_trained, retrained
 
-FILES = {MODEL, PROFILE, SAMPLE, SCHEMA, SPEC, TRAINING, VARIATION}
+FILES = {
+    MODEL,
+    ONNX,
+    PROFILE,
+    RECORDED,
+    RUNTIME,
+    SAMPLE,
+    SCHEMA,
+    SPEC,
+    TRAINING,
+    VARIATION,
+}
 BOOSTER = {
     "estimator__class": "sklearn.ensemble.HistGradientBoostingClassifier",
     "estimator__parameters": {"max_iter": 10},

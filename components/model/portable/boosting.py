@@ -1,0 +1,201 @@
+"""HistGradientBoosting: its trees in double precision, splits by sets of categories too.
+
+A split by a set becomes a column of its own: a table says, for each category, whether it goes
+right. So all splits are comparisons, which is what the operator is fastest at, and what a missing
+or unknown category does is an entry of the table like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from components.model.portable.form import DOUBLE, INT64, NUMERIC
+from components.model.portable.graph import Array, Graph
+from components.model.portable.inputs import Matrix, categories_of, look_up, numbers
+from components.model.portable.trees import Tree, add_trees
+
+
+@dataclass
+class _Column:
+    """A declared feature: what its values are, and the columns that its splits need.
+
+    `position` is its place among the numeric or the categorical columns. `keys` are the values
+    whose code is 0, 1, ... to the trees, None for one that no row can bring. `splits` holds, by the
+    set itself, what each category makes of a split: 1 for right; first one that is unknown.
+    """
+
+    position: int
+    texts: bool
+    keys: list[Any]
+    splits: dict[bytes, int] = field(default_factory=dict)
+
+    def split(self, goes_right: Array) -> int:
+        """The number of a split's column among those of this feature."""
+        return self.splits.setdefault(goes_right.astype(np.uint8).tobytes(), len(self.splits))
+
+    @property
+    def table(self) -> Array:
+        """(codes, splits), that of an unknown category first."""
+        return np.array([np.frombuffer(key, dtype=np.uint8) for key in self.splits]).T
+
+
+def add_boosting(graph: Graph, preprocess: Any, booster: Any) -> str:
+    """The booster's raw answers, (n, trees in a stage)."""
+    declared = _declared(graph, preprocess, booster)
+    # The booster puts the declared features first.
+    order = [*declared, *(f for f in range(booster.n_features_in_) if f not in declared)]
+    grown = [
+        (target, tree, _sets(tree, [declared.get(feature) for feature in order], booster))
+        for stage in booster._predictors
+        for target, tree in enumerate(stage)
+    ]
+    matrix, starts = _matrix(graph, preprocess, declared, order)
+    trees = [_tree(tree, target, sets, order, starts) for target, tree, sets in grown]
+    base = np.asarray(booster._baseline_prediction, dtype=np.float64).reshape(1, -1)
+    raw = add_trees(graph, matrix, trees, booster.n_trees_per_iteration_)
+    return graph.add("Add", raw, graph.constant(base))
+
+
+def _declared(graph: Graph, preprocess: Any, booster: Any) -> dict[int, _Column]:
+    """The declared features by their position in what the booster is given."""
+    if booster.is_categorical_ is None:
+        return {}
+    inner = booster._preprocessor.named_transformers_["encoder"].categories_
+    width = len(graph.columns.numeric)
+    columns = {}
+    for feature, codes in zip(np.flatnonzero(booster.is_categorical_), inner, strict=True):
+        known = [code for code in codes.tolist() if code == code]  # an unknown one comes last
+        position, texts = int(feature), bool(feature >= width)
+        if texts:
+            position -= width
+            outer = categories_of(preprocess.named_transformers_["categorical"], position)
+            known = [outer[int(code)] for code in known]
+        columns[int(feature)] = _Column(position, texts, known)
+    return columns
+
+
+def _sets(tree: Any, columns: Sequence[_Column | None], booster: Any) -> dict[int, int]:
+    """The split's column, within its feature's, for each node that splits by a set."""
+    found = {}
+    for position, node in enumerate(tree.nodes):
+        if node["is_leaf"] or not node["is_categorical"]:
+            continue
+        column = columns[node["feature_idx"]]
+        if column is None:
+            raise ValueError("a tree splits by categories that it does not have")
+        count = len(column.keys)
+        left = _members(tree.raw_left_cat_bitsets[node["bitset_idx"]], count)
+        known = np.zeros(count, dtype=bool)
+        known[booster._bin_mapper.bin_thresholds_[node["feature_idx"]].astype(int)] = True
+        astray = not node["missing_go_to_left"]
+        goes_right = np.where(left, False, np.where(known, True, astray))
+        found[position] = column.split(np.concatenate([[astray], goes_right]))
+    return found
+
+
+def _members(bitset: Array, count: int) -> Array:
+    """Which of the codes 0 to count-1 a set of 32-bit words holds."""
+    codes = np.arange(count)
+    return np.asarray((bitset[codes // 32] >> (codes % 32).astype(np.uint32)) & 1, dtype=bool)
+
+
+def _matrix(
+    graph: Graph, preprocess: Any, declared: dict[int, _Column], order: Sequence[int]
+) -> tuple[Matrix, dict[int, int]]:
+    """What the trees look at, and where in it each feature's columns begin."""
+    width = len(graph.columns.numeric)
+    parts, starts, end = [], {}, 0
+    if width:
+        parts.append(numbers(graph))
+        starts, end = {feature: feature for feature in range(width)}, width
+    if plain := [feature for feature in order if feature >= width and feature not in declared]:
+        parts.append(_codes(graph, preprocess, [feature - width for feature in plain]))
+        starts |= {feature: end + i for i, feature in enumerate(plain)}
+        end += len(plain)
+    split = {feature: column for feature, column in declared.items() if column.splits}
+    parts += _answers(graph, list(split.values()))
+    for feature, column in split.items():
+        starts[feature] = end
+        end += len(column.splits)
+    if not parts:  # no tree looks at anything; still there has to be a number a row
+        parts, end = [look_up(graph, [0], [{}], np.float64(0))], 1
+    name = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+    return Matrix(name, end), starts
+
+
+def _codes(graph: Graph, preprocess: Any, columns: list[int]) -> str:
+    """The categories' codes as numbers, those of columns that are not declared."""
+    encoder = preprocess.named_transformers_["categorical"]
+    tables = [
+        {
+            text: float(code)
+            for code, text in enumerate(categories_of(encoder, column))
+            if text is not None
+        }
+        for column in columns
+    ]
+    return look_up(graph, columns, tables, np.float64(np.nan))
+
+
+def _answers(graph: Graph, columns: list[_Column]) -> list[str]:
+    """What each category makes of each split, (n, splits), for each of the columns."""
+    texts = [column for column in columns if column.texts]
+    if texts:
+        tables = [
+            {key: code + 1 for code, key in enumerate(column.keys) if key is not None}
+            for column in texts
+        ]
+        codes = look_up(graph, [column.position for column in texts], tables, np.int64(0))
+    answers = []
+    for column in columns:
+        if column.texts:
+            place = graph.constant(np.array(texts.index(column)))
+            code = graph.add("Gather", codes, place, axis=1)
+        else:
+            code = _code_of_number(graph, column)
+        # Constant, so it is made once, when the file is loaded; a byte an entry in the file.
+        table = graph.add("Cast", graph.constant(column.table), to=DOUBLE)
+        answers.append(graph.add("Gather", table, code, axis=0))
+    return answers
+
+
+def _code_of_number(graph: Graph, column: _Column) -> str:
+    """The code of a numeric column that was declared, (n,), 0 where it is missing or unknown."""
+    number = graph.add("Gather", NUMERIC, graph.constant(np.array(column.position)), axis=1)
+    matches = graph.add(
+        "Equal",
+        graph.add("Unsqueeze", number, graph.constant(np.array([1]))),
+        graph.constant(np.array([column.keys])),
+    )
+    codes = graph.constant(np.arange(1, len(column.keys) + 1))
+    return graph.add("MatMul", graph.add("Cast", matches, to=INT64), codes)
+
+
+def _tree(
+    tree: Any, target: int, sets: dict[int, int], order: Sequence[int], starts: dict[int, int]
+) -> Tree:
+    nodes = tree.nodes
+    leaf = nodes["is_leaf"].astype(bool)
+    feature = np.array(
+        [
+            0 if done else starts[order[node["feature_idx"]]] + sets.get(position, 0)
+            for position, (node, done) in enumerate(zip(nodes, leaf, strict=True))
+        ],
+        dtype=np.int64,
+    )
+    threshold = nodes["num_threshold"].astype(np.float64)
+    threshold[list(sets)] = 0.5
+    return Tree(
+        feature=feature,
+        threshold=threshold,
+        left=nodes["left"].astype(np.int64),
+        right=nodes["right"].astype(np.int64),
+        missing_left=nodes["missing_go_to_left"].astype(np.int64),
+        leaf=leaf,
+        value=nodes["value"].astype(np.float64),
+        target=target,
+    )
