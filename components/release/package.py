@@ -97,6 +97,11 @@ def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
     Raises:
         ReleaseError: when there is none, it is another one, or it cannot be understood.
     """
+    return _read_manifest(folder, sha256)[0]
+
+
+def _read_manifest(folder: Path, sha256: str | None) -> tuple[Manifest, str]:
+    """The manifest, and the digest of the very bytes that it was read from."""
     try:
         content = (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
@@ -104,12 +109,13 @@ def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
             f"{folder} holds no {MANIFEST}, so it is no release; train one with "
             "'driftline run training'"
         ) from None
-    if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
+    found = hashlib.sha256(content).hexdigest()
+    if found != (sha256 or found):
         raise ReleaseError(
-            f"{folder} is refused: its {MANIFEST} is {found[:12]}, and {sha256[:12]} was expected; "
-            "it is not the release that was deployed"
+            f"{folder} is refused: its {MANIFEST} is {found[:12]}, and {sha256:.12} was "
+            "expected; it is not the release that was deployed"
         )
-    return parse_manifest(content, str(folder / MANIFEST))
+    return parse_manifest(content, str(folder / MANIFEST)), found
 
 
 def parse_manifest(content: bytes, name: str) -> Manifest:
@@ -138,6 +144,11 @@ def verify(folder: Path, manifest_sha256: str | None = None) -> Manifest:
         ReleaseError: naming the file that is missing, foreign or changed.
     """
     manifest = read_manifest(folder, manifest_sha256)
+    _check_files(folder, manifest)
+    return manifest
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
     present = {path.name for path in folder.iterdir()} - {MANIFEST}
     if missing := sorted(manifest.files.keys() - present):
         raise ReleaseError(_refusal(manifest, f"{missing[0]} is missing"))
@@ -146,7 +157,6 @@ def verify(folder: Path, manifest_sha256: str | None = None) -> Manifest:
     for name, expected in manifest.files.items():
         if digest(folder / name) != expected:
             raise ReleaseError(_refusal(manifest, f"{name} was changed after packaging"))
-    return manifest
 
 
 class Release:
@@ -159,7 +169,8 @@ class Release:
 
     def __init__(self, folder: Path, manifest_sha256: str | None = None) -> None:
         self.folder = folder
-        self.manifest = verify(folder, manifest_sha256)
+        self.manifest, self.manifest_sha256 = _read_manifest(folder, manifest_sha256)
+        _check_files(folder, self.manifest)
 
     @property
     def version(self) -> str:

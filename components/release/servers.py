@@ -6,7 +6,13 @@ every few seconds, and whenever it has switched or refused a release; it takes i
 
 from __future__ import annotations
 
+import http.client
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict
 
@@ -15,12 +21,16 @@ from components.core.process import ProcessId
 from components.core.storage import Store
 from components.core.verdict import Document
 from components.core.window import parse_time
+from components.release.target import Deployment
 
 BEAT_S = 5.0
 """A server gives a sign of life that often."""
 
 # Many beats: those of a server whose store is slow come late.
 _SILENT_S = 30.0
+_TIMEOUT_S = 2.0
+_LARGEST = 2**16
+_AT_ONCE = 16
 
 
 class Refusal(Document):
@@ -51,10 +61,51 @@ class ServerNote(Document):
     release: str = ""
     refused: Refusal | None = None
 
+    def refuses(self, entry: Deployment) -> bool:
+        """Whether it could not load what this very deployment asked for."""
+        found = self.refused
+        return found is not None and (found.version, found.at) == (entry.version, entry.at)
+
     def is_live(self, now: datetime) -> bool:
         """Whether it gave a sign of life lately, and its process was not seen to be gone."""
         silent_s = (now - parse_time(self.beat)).total_seconds()
         return silent_s < _SILENT_S and not self.process.is_gone
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server says when asked whether it is ready: its release, or None and why not."""
+
+    release: str | None
+    note: str
+
+
+def answering(urls: Sequence[str]) -> dict[str, Answer]:
+    """Ask servers what they answer with, all at once; by their addresses."""
+    if not urls:
+        return {}
+    with ThreadPoolExecutor(min(len(urls), _AT_ONCE)) as pool:
+        return dict(zip(urls, pool.map(_ask, urls), strict=True))
+
+
+def _ask(url: str) -> Answer:
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", f"{parts.path.rstrip('/')}/v2/health/ready")
+        response = connection.getresponse()
+        told = json.loads(response.read(_LARGEST))
+        release = str(told["release"])
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(None, f"it does not answer ({str(error) or type(error).__name__})")
+    except (ValueError, LookupError, TypeError):
+        return Answer(None, "it answers as no driftline server does")
+    finally:
+        connection.close()
+    if response.status != 200 or told.get("ready") is not True:
+        return Answer(None, "it says that it is not ready")
+    return Answer(release, f"it answers with {release}")
 
 
 class Servers:

@@ -134,8 +134,9 @@ class ReleaseStore:
         removal at the same time, at least one sees the other.
 
         Raises:
-            ReleaseError: when it is just being removed.
+            ReleaseError: when there is no such release, or it is just being removed.
         """
+        self.manifest_bytes(version)
         note = Use(version=version, at=datetime.now(UTC).isoformat(timespec="seconds"), run=run)
         self._store.write(self.use_name(version), note.model_dump_json().encode())
         if self._store.exists(self.removal_name(version)):

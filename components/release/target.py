@@ -118,6 +118,13 @@ class Target(ABC):
             ReleaseError: when there is nothing to go back to, or that release is damaged.
         """
 
+    def repair(self, progress: Progress = silent) -> None:  # noqa: B027 # most targets need none
+        """End what an interrupted rollout left behind, where the target does not do so itself.
+
+        Args:
+            progress: told what happens.
+        """
+
     def current(self) -> Deployment | None:
         """The champion's entry, or None where nothing was deployed yet."""
         history = self.history()

@@ -21,7 +21,7 @@ def open_target(spec: Spec, store: Store) -> Target:
     if kind == "local":
         from components.release.local import LocalTarget
 
-        return LocalTarget(store, spec.model)
+        return LocalTarget(store, spec.model, spec.serving)
     from components.release.kubernetes.target import KubernetesTarget
 
     if kind == "kserve":

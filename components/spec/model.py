@@ -346,6 +346,7 @@ class Serving(Part):
     `recorded_rows`: how many rows with their answers a release carries for its readiness.
     `concurrency`: how many requests may be in flight before further ones are sent away with 503.
     `target`: where releases are served.
+    `confirm`: how long the running servers of the local target may take to answer with a release.
     """
 
     unseen: Literal["answer", "refuse"] = "answer"
@@ -356,6 +357,7 @@ class Serving(Part):
     recorded_rows: Annotated[int, Field(ge=1, le=1000)] = 20
     concurrency: Annotated[int, Field(ge=1)] = 128
     target: Literal["local", "kubernetes", "kserve"] = "local"
+    confirm: Duration = "60s"
     guard: Guard = Field(default_factory=Guard)
     kubernetes: Kubernetes = Field(default_factory=Kubernetes)
 
