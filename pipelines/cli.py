@@ -166,29 +166,41 @@ def serve(
     store: StoreOption = "",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    wait: Annotated[bool, typer.Option(help="Wait where nothing is deployed yet.")] = False,
+    drain: Annotated[
+        float, typer.Option(min=0, help="Go on answering so many seconds after SIGTERM.")
+    ] = 3.0,
+    log: Annotated[bool, typer.Option(help="Log predictions into the store.")] = True,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Clients have to send the token in this file as a bearer.")
+    ] = None,
+    access_log: Annotated[bool, typer.Option(help="Log every request.")] = False,
+    url: Annotated[
+        str, typer.Option(help="Where others reach this server, if not by --host and --port.")
+    ] = "",
 ) -> None:
-    """Serve the champion, and log its predictions into the store.
+    """Serve the champion, switch to what is deployed later, and log predictions into the store.
 
     Example: driftline serve --port 8080
     """
     from components.core.storage import Store
-    from components.release.targets import open_target
-    from components.serving.server import Settings as ServerSettings
-    from components.serving.server import serve as serve_folder
+    from components.serving.options import Settings as ServerSettings
+    from components.serving.options import read_token
     from components.spec.load import load_spec
+    from pipelines.serving import serve_champion
 
     place = Store(store or _settings().store)
     loaded = load_spec(spec or _settings().spec)
-    champion = open_target(loaded, place).require_champion()
-    serve_folder(
-        champion.folder,
-        ServerSettings(
-            host=host,
-            port=port,
-            log_store=place,
-            allowed_prefixes=loaded.estimator.allowed_prefixes,
-        ),
+    settings = ServerSettings(
+        host=host,
+        port=port,
+        log_store=place if log else None,
+        allowed_prefixes=loaded.estimator.allowed_prefixes,
+        drain_s=drain,
+        token=read_token(token_file) if token_file else None,
+        access_log=access_log,
     )
+    serve_champion(place, loaded, settings, wait=wait, url=url)
 
 
 def main() -> None:

@@ -6,14 +6,12 @@ in the same way on one machine.
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from components.core.errors import DriftlineError, StoreError
+from components.core.signals import termination_raises
 from components.core.storage import Store
 from components.core.verdict import Document
 
@@ -63,7 +61,7 @@ class Journal:
 
         say("running", f"{step} began")
         try:
-            with _termination_raises():
+            with termination_raises():
                 yield say
         except DriftlineError as error:
             say("failed", str(error))
@@ -96,16 +94,3 @@ class Journal:
             return Entry.model_validate_json(self._store.read(name))
         except ValueError:
             raise StoreError(f"{self._store.url(name)} is damaged; delete it") from None
-
-
-@contextmanager
-def _termination_raises() -> Iterator[None]:
-    """Let SIGTERM raise, as Ctrl-C does, so that a step that is ended can say so."""
-    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
