@@ -92,7 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m components.serving.server",
         description="Serve a release over HTTP: POST /predict and the Open Inference Protocol v2.",
-        epilog="Example: python -m components.serving.server --store .driftline --model flights",
+        epilog="Example: python -m components.serving.server --folder RELEASE --port 8080",
     )
     add = parser.add_argument
     what = parser.add_mutually_exclusive_group(required=True)
