@@ -42,7 +42,7 @@ GRADIENT = "sklearn.ensemble.HistGradientBoosting"
 METRICS = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
 
 
-def build_spec(kind="binary", estimator=None, parameters=None, **serving):
+def build_spec(kind="binary", estimator=None, parameters=None, categorical=CATEGORICAL, **serving):
     task = kind if kind in METRICS else "binary"
     default = GRADIENT + ("Regressor" if task == "regression" else "Classifier")
     document = {
@@ -54,7 +54,7 @@ def build_spec(kind="binary", estimator=None, parameters=None, **serving):
             "time": "seen",
             "target": "fails",
             "numeric": NUMERIC,
-            "categorical": CATEGORICAL,
+            "categorical": list(categorical),
         },
         "estimator": {"class": estimator or default, "parameters": parameters or {}},
         "metric": METRICS[task],
