@@ -14,6 +14,7 @@ from pipelines.console import Console
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
+    from components.core.storage import Store
     from components.release.target import Target
 
 app = typer.Typer(help="What is deployed, what was, and back again.", no_args_is_help=True)
@@ -160,6 +161,52 @@ def rollback(
         console.say(after.model_dump_json(indent=2))
         return
     console.say(f"{after.version} serves again, instead of {before.version if before else '-'}")
+
+
+@app.command("gc")
+def collect_garbage(
+    keep: Annotated[int, typer.Option(min=0, help="How many of the last deployed stay.")] = 5,
+    age: Annotated[str, typer.Option(help="What is younger stays, 1h at least.")] = "7d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    spec: Spec = "",
+    store: StoreOption = "",
+    as_json: Json = False,
+) -> None:
+    """Remove old releases and what interrupted work left behind.
+
+    The champion stays, what servers answer with, the last of the history, and whatever is young.
+
+    Example: driftline releases gc --keep 3 --age 30d --dry-run
+    """
+    from components.core.window import parse_duration
+    from components.release.collect import collect
+
+    place, model = _place(spec, store)
+    console = Console(quiet=as_json)
+    with console.task("looking for what nobody needs") as update:
+        found = collect(
+            _target(spec, store),
+            place,
+            model,
+            keep=keep,
+            age=parse_duration(age),
+            dry_run=dry_run,
+            progress=update,
+        )
+    if as_json:
+        console.say(found.model_dump_json(indent=2))
+        return
+    for each in [*found.releases, *found.incomplete, *found.files]:
+        console.say(each)
+    console.say(f"{'would be removed' if dry_run else 'removed'}: {found.headline}")
+
+
+def _place(spec: str, store: str) -> tuple[Store, str]:
+    from components.core.storage import Store
+    from components.spec.load import load_spec
+
+    settings = Settings.read(os.environ)
+    return Store(store or settings.store), load_spec(spec or settings.spec).model
 
 
 def _target(spec: str, store: str) -> Target:

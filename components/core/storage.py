@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,15 @@ from components.core.errors import ConflictError, DriftlineError, StoreError
 _CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 # Where files are written before they get their name, outside of every folder that others read.
 _SCRATCH = ".writing"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An object in the store: its name, its size in bytes, and when it was written last."""
+
+    name: str
+    size: int
+    modified: datetime
 
 
 class Store:
@@ -100,6 +111,33 @@ class Store:
             for path in found
             if str(path).startswith(below) and not _is_temporary(str(path)[cut:])
         )
+
+    def files(self, prefix: str) -> list[StoredFile]:
+        """All objects below a folder with their sizes and ages, by name.
+
+        Raises:
+            StoreError: when the store cannot be reached.
+        """
+        return [found for found in self._files(prefix) if not _is_temporary(found.name)]
+
+    def leftovers(self) -> list[StoredFile]:
+        """What writers have begun and not finished yet, or never will: none on object stores."""
+        return self._files(_SCRATCH) if self.is_local else []
+
+    def _files(self, prefix: str) -> list[StoredFile]:
+        with self._reaching(prefix, "read"):
+            try:
+                found = self._fs.find(self.path(prefix), detail=True)
+            except FileNotFoundError:
+                found = {}
+            if not found:
+                self._is_absent(prefix)
+        cut, below = len(self._root) + 1, f"{self.path(prefix)}/"
+        return [
+            StoredFile(str(path)[cut:], int(about.get("size") or 0), _modified(about))
+            for path, about in sorted(found.items())
+            if str(path).startswith(below)
+        ]
 
     def children(self, prefix: str) -> list[str]:
         """The names directly below a folder, without the folder's own name, sorted.
@@ -241,6 +279,16 @@ class Store:
                 f"{self.url(name)} cannot be {verb}: {str(error) or type(error).__name__}; "
                 "check the address, the disk, or the credentials"
             ) from error
+
+
+def _modified(about: Mapping[str, Any]) -> datetime:
+    """When an object was written, as its file system tells; now, where it does not tell."""
+    told = next((about[key] for key in ("mtime", "LastModified", "updated") if key in about), None)
+    if isinstance(told, int | float):
+        return datetime.fromtimestamp(told, UTC)
+    if isinstance(told, str):
+        told = datetime.fromisoformat(told)
+    return told if isinstance(told, datetime) else datetime.now(UTC)
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:

@@ -150,6 +150,11 @@ class LocalTarget(Target):
         """End what an interrupted rollout left behind: a rollback is done, a deployment undone."""
         repair(self._record, self._servers, progress)
 
+    def in_use(self) -> set[str]:
+        """The champion, what is under way, and what servers answer with."""
+        pointer = self._record.read().pointer
+        return super().in_use() | ({pointer.version} if pointer else set())
+
     def _earlier(self, state: DeploymentState, to: str | None) -> Deployment:
         version = to or replaced(state.history)
         if to is None and state.underway is not None and state.champion is not None:

@@ -125,6 +125,12 @@ class Target(ABC):
             progress: told what happens.
         """
 
+    def in_use(self) -> set[str]:
+        """The releases that are served, or on their way to it, whatever the history says."""
+        status = self.status()
+        champion = [status.champion] if status.champion else []
+        return {*champion, *(replica.version for replica in status.replicas)}
+
     def current(self) -> Deployment | None:
         """The champion's entry, or None where nothing was deployed yet."""
         history = self.history()

@@ -1,6 +1,8 @@
 """The commands about releases, as a user runs them."""
 
 import json
+import os
+import shutil
 
 import pytest
 import yaml
@@ -135,7 +137,24 @@ def test_an_empty_store_is_told_apart_from_a_broken_one(tmp_path, arguments, exp
     assert result.exit_code == (0 if arguments[0] in ("list", "status", "verify") else 1)
 
 
-@pytest.mark.parametrize("command", ["list", "show", "verify", "status", "deploy", "rollback"])
+def test_garbage_is_collected(world, releases):
+    for path in (world.folder / "store" / "orders").rglob("*"):
+        os.utime(path, (0, 0))
+    shutil.rmtree(world.folder / "store" / "orders" / "uses")
+    told = releases("gc", "--keep", "1", "--dry-run")
+    assert told.exit_code == 0, told.stderr
+    assert told.stdout.splitlines()[:2] == ["v1", "v3"]
+    assert told.stdout.splitlines()[-1].startswith("would be removed: 2 releases, 0 incomplete")
+    assert json.loads(releases("gc", "--keep", "1", "--json").stdout)["releases"] == ["v1", "v3"]
+    assert releases("gc").stdout.startswith("removed: 0 releases")
+    wrong = releases("gc", "--age", "1s")
+    assert wrong.exit_code == 2
+    assert "below 1h" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "show", "verify", "status", "deploy", "rollback", "gc"]
+)
 def test_every_command_has_help_with_an_example(command):
     result = CliRunner().invoke(app, ["releases", command, "--help"])
 
