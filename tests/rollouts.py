@@ -12,10 +12,11 @@ import numpy as np
 
 from components.core.storage import Store
 from components.core.window import Window
-from components.data.feature_rows import FeatureRows
 from components.data.ingest import ingest_window
+from components.data.records import feature_rows
+from components.model.skops_runtime import open_skops
 from components.model.train import train_candidate
-from components.release.package import content_version, load_release, seal
+from components.release.package import content_version, seal
 from components.release.store import ReleaseStore
 from components.spec.model import Spec
 from tests.traffic import Request, infer_request, predict_request
@@ -53,10 +54,11 @@ def build(
         ingest_window(spec, span, span.end, data)
         train_candidate(spec, data, folder)
         version = content_version(folder, window.split("..")[-1])
-        seal(folder, spec.model, version, {})
+        files = seal(folder, spec.model, version, {}).files
         ReleaseStore(Store(world.store), spec.model).publish(folder)
-        model = load_release(folder).model(spec.estimator.allowed_prefixes)
-        found = model.predict(_frame(rows, spec))
+        prefixes = spec.estimator.allowed_prefixes
+        model = open_skops(folder / "model.skops", files["model.skops"], spec.columns, prefixes)
+        found = model.answer(feature_rows(list(rows), spec.columns))
     assert found.probability is not None
     return Built(version, found.probability[:, -1].tolist())
 
@@ -85,11 +87,3 @@ def asked_requests(rows: Sequence[Mapping[str, Any]], spec: Spec, seed: int = 0)
         else:
             requests.append(infer_request(rows, places, spec.model, spec.columns.numeric))
     return requests
-
-
-def _frame(rows: Sequence[Mapping[str, Any]], spec: Spec) -> Any:
-    from components.data.records import feature_rows
-    from components.model.skops_runtime import to_frame
-
-    typed: FeatureRows = feature_rows(list(rows), spec.columns)
-    return to_frame(typed, spec.columns)

@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -196,12 +197,13 @@ class Follower:
         from components.serving.loader import load_model
 
         try:
-            release = self._releases.open(entry.version, entry.manifest_sha256)
-            model = load_model(
-                release.folder,
-                manifest_sha256=entry.manifest_sha256,
-                allowed_prefixes=self._prefixes,
-            )
+            with self._beating():  # a large model on a busy machine loads longer than anyone waits
+                release = self._releases.open(entry.version, entry.manifest_sha256)
+                model = load_model(
+                    release.folder,
+                    manifest_sha256=entry.manifest_sha256,
+                    allowed_prefixes=self._prefixes,
+                )
         except StoreError:
             raise
         except DriftlineError as error:
@@ -214,6 +216,24 @@ class Follower:
         _logger.error("%s is refused: %s", entry.version, problem)
         self._tell(refused=Refusal(version=entry.version, at=entry.at, problem=problem))
         return None
+
+    @contextmanager
+    def _beating(self) -> Iterator[None]:
+        """Go on giving signs of life, from another thread, while this one is busy."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(BEAT_S):
+                with suppress(DriftlineError):
+                    self._tell()
+
+        thread = threading.Thread(target=beat, name="beat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def _beat(self) -> None:
         if time.monotonic() - self._told > BEAT_S:
