@@ -1,0 +1,1 @@
+"""What runs in the peers' environments; nothing here is imported by driftline."""
