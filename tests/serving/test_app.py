@@ -76,6 +76,8 @@ def test_every_kind_of_target_is_answered_as_the_model_answers(
         answer = client.infer("pumps", to_tensors(table, columns))
 
     labels = expected.prediction.tolist()
+    if kind == "regression":  # ONNX adds the trees' answers up in another order
+        labels = pytest.approx(labels, rel=1e-12, abs=1e-12)
     assert [one["id"] for one in rows["predictions"]] == table.column("pump").to_pylist()
     assert [one["prediction"] for one in rows["predictions"]] == labels
     outputs = {tensor["name"]: tensor for tensor in answer["outputs"]}
@@ -495,6 +497,12 @@ def test_a_client_that_hangs_up_disturbs_nobody(client, caplog):
     assert "Traceback" not in caplog.text
 
 
+def same(answer, other):
+    """Equal but for the last digits: a batch's answers are added up in another order."""
+    near = pytest.approx(other["probability"], rel=1e-12, abs=1e-12)
+    return answer["prediction"] == other["prediction"] and answer["probability"] == near
+
+
 def test_many_clients_at_once_get_their_own_answers(live, served, make_rows, make_spec):
     from components.serving.client import ServingClient
 
@@ -507,7 +515,7 @@ def test_many_clients_at_once_get_their_own_answers(live, served, make_rows, mak
             with ServingClient(*client._connection.sock.getpeername()) as own:
                 for first in range(number, 80, 8):
                     got = own.predict(rows[first : first + 5])["predictions"]
-                    wrong.extend(one for one in got if one != expected[one["id"]])
+                    wrong.extend(one for one in got if not same(one, expected[one["id"]]))
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
         for thread in threads:
