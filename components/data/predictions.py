@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.core.errors import DataError
+from components.core.errors import DataError, StoreError
 from components.core.storage import Store
 from components.core.window import Window
 from components.data.prediction_log import (
     METADATA,
     TIME,
     LogReport,
+    latest_versions,
     log_partition,
     log_prefix,
     log_schema,
+    part_stem,
+    repeating,
 )
 from components.spec.model import Spec
 
@@ -96,8 +100,8 @@ def _parts(store: Store, model: str, window: Window) -> list[str]:
         return [
             name
             for names in listed
-            for name in names
-            if name.endswith(_SUFFIX) and low <= name.rpartition("/")[0] <= high
+            for name in latest_versions(names)
+            if low <= name.rpartition("/")[0] <= high
         ]
 
 
@@ -132,7 +136,7 @@ def _look(
     known = [_INDEX.empty_table()]
     offset, room = 0, _HELD_BYTES
     with ThreadPoolExecutor(_READERS) as pool:
-        for name, content in zip(names, _ahead(pool, store.read, names), strict=True):
+        for name, content in _ahead(pool, partial(_fetch, store), names):
             url = store.url(name)
             table = _decode(content, url, window, None if room > 0 else _INDEX_COLUMNS)
             if not table.num_rows:
@@ -152,9 +156,29 @@ def _look(
     return parts, pa.concat_tables(known)
 
 
-def _ahead(pool: Executor, work: Callable[[str], bytes], names: Sequence[str]) -> Iterator[bytes]:
+def _fetch(store: Store, name: str) -> tuple[str, bytes]:
+    """A part as it is now, and its name: the version that was listed may have been replaced."""
+    while True:
+        try:
+            return name, store.read(name)
+        except StoreError:
+            names = latest_versions(store.names(name.rpartition("/")[0]))
+            newer = [each for each in names if _replaces(each, name)]
+            if not newer:
+                raise
+            name = newer[0]
+
+
+def _replaces(one: str, other: str) -> bool:
+    (stem, version), (other_stem, other_version) = part_stem(one), part_stem(other)
+    return stem == other_stem and version > other_version
+
+
+def _ahead(
+    pool: Executor, work: Callable[[str], tuple[str, bytes]], names: Sequence[str]
+) -> Iterator[tuple[str, bytes]]:
     """Results in order, with no more of them under way or waiting than there are readers."""
-    waiting: deque[Future[bytes]] = deque()
+    waiting: deque[Future[tuple[str, bytes]]] = deque()
     for name in names:
         if len(waiting) == _READERS:
             yield waiting.popleft().result()
@@ -277,7 +301,8 @@ def _write(tables: Iterable[pa.Table], schema: pa.Schema, destination: Path) -> 
     handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=destination.parent)
     os.close(handle)
     try:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        options = {"compression": "zstd", "use_dictionary": repeating(schema)}
+        with pq.ParquetWriter(temporary, schema, **options) as writer:
             for table in _gathered(tables):
                 writer.write_table(table.replace_schema_metadata(schema.metadata))
         os.chmod(temporary, 0o644)

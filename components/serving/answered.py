@@ -20,7 +20,7 @@ _ROW_BYTES = 200
 _TEXT_BYTES = 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, it would take three times as long to make, for each request
 class Answered:
     """The rows of one answered request, column by column.
 
@@ -36,8 +36,8 @@ class Answered:
     request_id: str
     columns: Columns
     features: FeatureRows
-    prediction: NDArray[Any]
-    probability: NDArray[np.float64] | None
+    prediction: Sequence[Any] | NDArray[Any]
+    probability: Sequence[Sequence[float]] | NDArray[np.float64] | None
 
     @property
     def rows(self) -> int:
@@ -47,11 +47,12 @@ class Answered:
     @property
     def size(self) -> int:
         """About how many bytes they take."""
-        rows, features = len(self.row_ids), self.features
-        size = _REQUEST_BYTES + rows * _ROW_BYTES + features.numeric.nbytes
-        if self.probability is not None:
-            size += self.probability.nbytes
-        size += sum(map(len, self.row_ids))
+        ids, features = self.row_ids, self.features
+        size = _REQUEST_BYTES + len(ids) * _ROW_BYTES + features.numeric.nbytes
+        for row_id in ids:
+            size += len(row_id)
         for column in features.categorical:
-            size += rows * _TEXT_BYTES + sum(map(len, filter(None, column)))
+            for text in column:
+                if text is not None:
+                    size += _TEXT_BYTES + len(text)
         return size

@@ -34,7 +34,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8080
-    log_store: Store | None = None
+    log_store: Store | str | None = None
     allow_candidate: bool = False
     allowed_prefixes: Sequence[str] = ("sklearn.",)
     port_file: Path | None = None
@@ -56,7 +56,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
     return Settings(
         host=options.host,
         port=options.port,
-        log_store=Store(options.log_store) if options.log_store else None,
+        log_store=options.log_store or None,
         allow_candidate=options.allow_candidate,
         allowed_prefixes=["sklearn.", *options.allow_prefix],
         port_file=options.port_file,

@@ -1,4 +1,11 @@
-"""From answered rows to the parts of the prediction log: one table an hour of event time."""
+"""From tables to the parts of the prediction log: one file an hour of event time, under one name.
+
+Parts are immutable. Where traffic is sparse, what an hour gets is too little for a file of its own
+each time: the writer then writes a further version of its small part, with the old rows and the new
+ones, and deletes the older version some time after. A reader takes each part's latest version
+(`components.data.prediction_log.latest_versions`), so that it sees each row once at any moment,
+whichever of these steps a crash came after.
+"""
 
 from __future__ import annotations
 
@@ -7,134 +14,146 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from components.data.prediction_log import FEATURE, TIME, log_partition
-from components.serving.answered import Answered
+from components.data.prediction_log import log_partition, part_name, repeating
+from components.serving.tables import Packed
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = 3_600_000_000  # microseconds
+# A part with fewer rows or bytes may get further versions.
 _SMALL_ROWS = 5_000
+_SMALL_BYTES = 4 * 2**20
+# What is held of small parts, for their next versions.
+_HELD_BYTES = 16 * 2**20
+_HELD_PARTS = 256
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Part:
-    """Rows of one release and one hour, and the name in the store that is theirs alone."""
+    """Rows of one release and one hour.
 
-    name: str
+    Attributes:
+        stem: the name in the store without the version, this writer's and this part's alone.
+        version: counts from 0; a later one holds all rows of the earlier ones.
+        table: all rows.
+        fresh: how many of them no earlier version has.
+        delivered: set once the part is in the store.
+    """
+
+    stem: str
+    version: int
     table: pa.Table
+    fresh: int
+    delivered: bool = False
 
     @property
-    def rows(self) -> int:
-        """How many rows these are."""
-        return int(self.table.num_rows)
+    def name(self) -> str:
+        """The name in the store."""
+        return part_name(self.stem, self.version)
+
+    @property
+    def replaced(self) -> str | None:
+        """The name of the version that this one makes superfluous."""
+        return part_name(self.stem, self.version - 1) if self.version else None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a further version is worth more than another part."""
+        return bool(self.table.num_rows < _SMALL_ROWS and self.table.nbytes < _SMALL_BYTES)
+
+    def arrived(self) -> None:
+        """From now on the store has it."""
+        self.delivered = True
 
     def encode(self) -> bytes:
         """The part as a Parquet file."""
-        buffer = BytesIO()
-        if self.rows < _SMALL_ROWS:
+        sink = pa.BufferOutputStream()  # a Python file would want the interpreter for each piece
+        if self.table.num_rows < _SMALL_ROWS:
             # Reading some hundred small parts is mostly set-up: this way it takes a third.
-            pq.write_table(
-                self.table,
-                buffer,
-                compression="snappy",
-                use_dictionary=False,
-                write_statistics=False,
-            )
+            options = {"compression": "snappy", "use_dictionary": False}
         else:
-            pq.write_table(self.table, buffer, compression="zstd")
-        return buffer.getvalue()
+            options = {"compression": "zstd", "use_dictionary": repeating(self.table.schema)}
+        pq.write_table(self.table, sink, write_statistics=["event_time"], **options)
+        return bytes(sink.getvalue())
 
 
 class Partitioner:
-    """Sorts answered rows into parts whose names no other process, replica or restart takes."""
+    """Sorts rows into parts whose names no other process, replica or restart takes."""
 
     def __init__(self, model: str) -> None:
         self._model = model
+        # Pods may well have the same host name and process id; the rest is random.
         host = re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname()).strip("-")
-        self._writer = f"{host}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._writer = f"{host}-{os.getpid()}-{uuid.uuid4().hex}"
         self._sequence = itertools.count()
+        self._small: dict[tuple[str, datetime], Part] = {}
 
-    def parts(self, taken: Sequence[Answered]) -> Iterator[Part]:
-        """The parts that hold exactly these rows, each of one release and one hour."""
-        for _, group in itertools.groupby(taken, key=_kind):
-            table = _table(list(group))
-            hours = table.column("event_time").cast(pa.int64()).to_numpy() // _HOUR
-            order = np.argsort(hours, kind="stable")
-            table, hours = table.take(order), hours[order]
-            starts = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
-            for start, end in itertools.pairwise([*starts.tolist(), len(hours)]):
-                hour = _EPOCH + timedelta(hours=int(hours[start]))
-                name = f"{self._writer}-{next(self._sequence):06d}.parquet"
-                folder = log_partition(self._model, hour)
-                yield Part(f"{folder}/{name}", table.slice(start, end - start))
+    def parts(self, packed: Iterable[Packed], *, further: bool = True) -> Iterator[Part]:
+        """The parts that hold exactly these rows, each of one release and one hour.
 
+        Args:
+            packed: the rows.
+            further: whether small parts that are in the store may get a further version.
+        """
+        for (release, _), group in itertools.groupby(packed, _kind):
+            for hour, table in _by_hour(pa.concat_tables([each.table for each in group])):
+                yield self._part((release, hour), table, further=further)
 
-def _kind(answered: Answered) -> tuple[str, Any]:
-    """What may share a table; releases may answer with other classes, or have other columns."""
-    return answered.release, answered.columns
+    def halves(self, part: Part) -> Iterator[Part]:
+        """The fresh rows of a part as two parts of their own."""
+        fresh = part.table.slice(part.table.num_rows - part.fresh)
+        middle = part.fresh // 2
+        for table in (fresh.slice(0, middle), fresh.slice(middle)):
+            yield Part(self._stem(part.stem.rpartition("/")[0]), 0, table, table.num_rows)
 
+    def _part(self, key: tuple[str, datetime], table: pa.Table, *, further: bool) -> Part:
+        small = self._small.pop(key, None)
+        if further and small and small.delivered and small.table.schema.equals(table.schema):
+            merged = pa.concat_tables([small.table, table])
+            part = Part(small.stem, small.version + 1, merged, table.num_rows)
+        else:
+            stem = self._stem(log_partition(self._model, key[1]))
+            part = Part(stem, 0, table, table.num_rows)
+        if further and part.is_small:
+            self._hold(key, part)
+        return part
 
-def _table(group: Sequence[Answered]) -> pa.Table:
-    """The rows of requests to one release as one table.
+    def _hold(self, key: tuple[str, datetime], part: Part) -> None:
+        """Keep a small part for its next version, and forget the eldest of too many."""
+        part.table = _copy(part.table)
+        self._small[key] = part
+        held = sum(each.table.nbytes for each in self._small.values())
+        while held > _HELD_BYTES or len(self._small) > _HELD_PARTS:
+            held -= self._small.pop(next(iter(self._small))).table.nbytes
 
-    Column by column over all of them: a table for each request would take longer than its answer,
-    in the same process.
-    """
-    counts = np.array([answered.rows for answered in group])
-    columns = group[0].columns
-    numeric = np.concatenate([answered.features.numeric for answered in group])
-    features = {
-        name: pa.array(np.ascontiguousarray(numeric[:, place]), from_pandas=True)
-        for place, name in enumerate(columns.numeric)
-    }
-    for place, name in enumerate(columns.categorical):
-        texts = _chained(answered.features.categorical[place] for answered in group)
-        features[name] = pa.array(texts, pa.string())
-    return pa.table(
-        {
-            "row_id": pa.array(_chained(answered.row_ids for answered in group), pa.string()),
-            "event_time": pa.array(_chained(answered.event_times for answered in group), TIME),
-            "served_at": _repeated([answered.served_at for answered in group], TIME, counts),
-            "release": pa.repeat(group[0].release, int(counts.sum())),
-            "request_id": _repeated([a.request_id for a in group], pa.string(), counts),
-            "prediction": _predictions(group),
-            "probability": _probabilities(group, counts),
-            **{f"{FEATURE}{name}": values for name, values in features.items()},
-        }
-    )
+    def _stem(self, folder: str) -> str:
+        return f"{folder}/{self._writer}-{next(self._sequence):06d}"
 
 
-def _chained(parts: Iterable[Sequence[Any]]) -> list[Any]:
-    return list(itertools.chain.from_iterable(parts))
+def _kind(packed: Packed) -> tuple[str, pa.Schema]:
+    return packed.release, packed.table.schema
 
 
-def _repeated(values: list[Any], kind: pa.DataType, counts: NDArray[np.int64]) -> pa.Array:
-    """One value a request as one value a row."""
-    return pa.array(values, kind).take(pa.array(np.repeat(np.arange(len(values)), counts)))
+def _by_hour(table: pa.Table) -> Iterator[tuple[datetime, pa.Table]]:
+    """The rows of each hour of event time, in the order that they had."""
+    hours = table.column("event_time").cast(pa.int64()).to_numpy() // _HOUR
+    if (hours == hours[0]).all():
+        yield _EPOCH + timedelta(hours=int(hours[0])), table
+        return
+    order = np.argsort(hours, kind="stable")
+    table, hours = table.combine_chunks().take(order), hours[order]
+    starts = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
+    for start, end in itertools.pairwise([*starts.tolist(), len(hours)]):
+        yield _EPOCH + timedelta(hours=int(hours[start])), table.slice(start, end - start)
 
 
-def _predictions(group: Sequence[Answered]) -> pa.Array:
-    values = np.concatenate([answered.prediction for answered in group])
-    # Texts are objects to numpy, and Arrow's guess of their type wants Python's own.
-    return pa.array(values.tolist() if values.dtype == object else values)
-
-
-def _probabilities(group: Sequence[Answered], counts: NDArray[np.int64]) -> pa.Array:
-    kind = pa.list_(pa.float64())
-    given = [answered.probability for answered in group if answered.probability is not None]
-    rows = int(counts.sum())
-    if not given:
-        return pa.nulls(rows, kind)
-    flat = np.concatenate(given)  # one release answers with probabilities always or never
-    ends = np.arange(0, flat.size + 1, flat.shape[1], dtype=np.int32)
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat.ravel()), type=kind)
+def _copy(table: pa.Table) -> pa.Table:
+    """The same rows in memory of their own: a slice keeps all that it was cut from."""
+    return table.combine_chunks().take(pa.array(np.arange(table.num_rows)))

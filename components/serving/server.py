@@ -121,9 +121,10 @@ def _run(
 
     log = None
     if settings.log_store is not None:
+        from components.serving.backlog import Limits
         from components.serving.log import PredictionLog
 
-        log = PredictionLog(settings.log_store, model.name, max_age_s=settings.log_max_age_s)
+        log = PredictionLog(settings.log_store, model.name, Limits(age_s=settings.log_max_age_s))
     port = listener.getsockname()[1]
 
     def started() -> None:
@@ -132,6 +133,8 @@ def _run(
         address = f"http://{settings.host}:{port}"
         sys.stdout.write(f"driftline: {model.name} {model.release} answers at {address}\n")
         sys.stdout.flush()
+        if log is not None:
+            log.prepare()
 
     app = make_app(model, log, token=settings.token, access_log=settings.access_log)
     worker = Worker(app, log, started, settings.drain_s, settings.log_patience_s)
@@ -142,6 +145,8 @@ def _run(
     # numpy may have been imported, with all cores, before this function was called.
     with threadpool_limits(1):
         worker.run(sockets=[listener])
+    if log is not None and log.fault is not None:
+        raise log.fault
     if log is not None and (dropped := log.counters.dropped):
         raise ServingError(
             f"{dropped} answered rows are not in the prediction log; the lines above say why"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -84,6 +85,8 @@ class Worker(uvicorn.Server):
         ):  # not in the handler: it may interrupt a log
             self._told = True
             _logger.info("draining", extra={"seconds": self._drain_s})
+        if self._log is not None and self._log.fault is not None and self._end_at is None:
+            self.handle_exit(signal.SIGTERM, None)  # nothing of what is answered would be logged
         ended = self._end_at is not None and time.monotonic() >= self._end_at
         return await super().on_tick(counter) or ended
 

@@ -155,6 +155,15 @@ def test_lost_rows_make_the_end_a_failure(folder, tmp_path):
         client.predict([ROW])
 
 
+def test_a_log_store_of_no_kind_ends_the_server_with_a_sentence(folder, tmp_path):
+    # It is opened beside the answering, so the server was there for a moment.
+    with (
+        pytest.raises(ServingError, match=r"the store 'nosuch://x' cannot be opened"),
+        RunningServer(folder, arguments=("--log-store", "nosuch://x")) as server,
+    ):
+        assert server._process.wait(20) == 1
+
+
 def test_the_server_dies_with_its_parent(folder, eventually, tmp_path):
     code = (
         "import os, signal, sys; from pathlib import Path\n"
