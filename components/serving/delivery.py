@@ -140,7 +140,7 @@ class Delivery:
             # Some object stores take what wraps the checksum of an upload for its content.
             store.delete(file.name)
             raise StoreError(
-                f"{store.url(file.name)} did not hold what was written to it and was deleted again"
+                f"{store.url(file.name)} does not hold what was written to it, so it was deleted"
             )
 
     def _succeeded(self, file: File) -> None:

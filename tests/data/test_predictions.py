@@ -1,6 +1,9 @@
 import json
 import os
+import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.core.errors import DataError
+from components.core.errors import DataError, StoreError
 from components.core.storage import Store
 from components.core.window import Window
 from components.data import predictions
@@ -222,6 +225,89 @@ def test_any_log_reads_as_the_plain_definition_says(tmp_path_factory, entries):
     assert len(found) == len(best)
     assert report.rows + report.duplicates == len(inside)
     assert [one["event_time"] for one in found] == sorted(one["event_time"] for one in found)
+
+
+class Racing(Store):
+    """A store in which a writer takes some steps before each thing that the reader asks."""
+
+    def __init__(self, address, steps, strides):
+        super().__init__(address)
+        self.steps, self.strides = list(steps), list(strides)
+        self.busy = threading.RLock()  # the reader has many threads, the writer is one
+
+    def go_on(self):
+        with self.busy:
+            count = self.strides.pop() if self.strides else 0
+            for step in [self.steps.pop(0) for _ in range(min(count, len(self.steps)))]:
+                step()
+
+    def names(self, prefix):
+        self.go_on()
+        return super().names(prefix)
+
+    def read(self, name):
+        self.go_on()
+        return super().read(name)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    st.integers(0, 6),
+    st.lists(st.integers(0, 3), max_size=12),
+    st.randoms(use_true_random=False),
+)
+def test_a_reader_sees_each_row_once_while_parts_are_replaced(
+    tmp_path_factory, versions, head_start, strides, random
+):
+    """Each part gets so many versions; the older one of two goes at any time after."""
+    store = Racing(tmp_path_factory.mktemp("racing") / "store", [], strides)
+    queues = []
+    for part, count in enumerate(versions):
+        rows = [row(f"{part}-{number}") for number in range(count)]
+        queue = []
+        for version in range(count):
+            name = f"w-{part:06d}.{version:04d}"
+            queue.append(partial(write_part, store, rows[: version + 1], name))
+            if version:
+                old = f"{log_partition('m', NOON)}/w-{part:06d}.{version - 1:04d}.parquet"
+                queue.append(partial(store.delete, old))
+        queues.append(queue)
+    while any(queues):
+        store.steps.append(random.choice([queue for queue in queues if queue]).pop(0))
+    for step in [store.steps.pop(0) for _ in range(min(head_start, len(store.steps)))]:
+        step()
+    strides, store.strides = store.strides, []
+    before = {one["row_id"] for one in read(store, store_folder(store))[1].to_pylist()}
+    store.strides = strides
+
+    report, table = read(store, store_folder(store))
+
+    found = table.column("row_id").to_pylist()
+    assert before <= set(found)
+    assert (report.duplicates, len(found)) == (0, len(set(found)))
+
+
+def store_folder(store):
+    """A folder beside the store."""
+    return Path(store.address).parent
+
+
+def test_a_part_that_is_gone_and_not_replaced_is_missed(store, tmp_path):
+    write_part(store, [row("r")], "p")
+    write_part(store, [row("s")], "q.0001")
+    names = store.names
+
+    def names_of_before(prefix):
+        found = names(prefix)
+        for name in found:
+            store.delete(name)
+        write_part(store, [row("s")], "q.0000")
+        return found
+
+    store.names = names_of_before
+    with pytest.raises(StoreError, match=r"hour=12/p\.parquet does not exist"):
+        read(store, tmp_path)
 
 
 def test_no_rows_at_all_still_make_a_file_with_every_column(store, tmp_path):

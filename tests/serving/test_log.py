@@ -1,7 +1,7 @@
 import math
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -11,19 +11,14 @@ import pytest
 from components.core.errors import StoreError
 from components.core.storage import Store
 from components.core.window import Window
-from components.data.feature_rows import FeatureRows
 from components.data.prediction_log import log_schema
 from components.data.predictions import read_predictions
-from components.serving.answered import Answered
 from components.serving.backlog import Counters, Limits
 from components.serving.log import PredictionLog
-from components.serving.parts import Part, Partitioner
-from components.serving.tables import pack
-from components.spec.model import Columns
+from components.serving.parts import Part
+from tests.serving.logged import answered
 
-START = datetime(2024, 3, 1, tzinfo=UTC)
 MARCH = Window.parse("2024-03")
-COLUMNS = Columns(id="pump", time="seen", target="fails", numeric=["load"], categorical=["site"])
 
 
 class Trouble(Store):
@@ -42,24 +37,6 @@ class Trouble(Store):
         if self.fail and not self.well.is_set():
             raise StoreError("the store is down")
         super().write(name, data)
-
-
-def answered(count, first=0, step_minutes=1, release="v1", probability=True, name="r"):
-    values = np.arange(first, first + count)
-    return Answered(
-        row_ids=[f"{name}{value}" for value in values],
-        event_times=[START + timedelta(minutes=step_minutes * int(value)) for value in values],
-        served_at=datetime(2024, 5, 1, tzinfo=UTC),
-        release=release,
-        request_id="request",
-        columns=COLUMNS,
-        features=FeatureRows(
-            np.array([[np.nan if value % 7 == 0 else float(value)] for value in values]),
-            [[f"s{value % 3}" for value in values]],
-        ),
-        prediction=values % 2,
-        probability=np.column_stack([values / 1e6, 1 - values / 1e6]) if probability else None,
-    )
 
 
 @pytest.fixture
@@ -327,19 +304,3 @@ def test_the_log_goes_to_an_object_store(s3_address, spec, tmp_path):
 
     assert log.close()
     assert read_predictions(store, spec, MARCH, tmp_path / "p.parquet").rows == 600
-
-
-def test_parts_split_by_hour_whatever_the_order_and_the_century():
-    moments = [START, START + timedelta(hours=2), START - timedelta(days=40000), START]
-    batch = replace(answered(4), event_times=moments)
-
-    found = list(Partitioner("m").parts(pack([batch])))
-
-    assert [
-        (part.name.split("/")[2:4], part.table.column("row_id").to_pylist()) for part in found
-    ] == [
-        (["date=1914-08-26", "hour=00"], ["r2"]),
-        (["date=2024-03-01", "hour=00"], ["r0", "r3"]),
-        (["date=2024-03-01", "hour=02"], ["r1"]),
-    ]
-    assert all(isinstance(part, Part) for part in found)
