@@ -255,23 +255,6 @@ def test_a_folder_that_is_no_release_is_named(tmp_path, capsys):
     assert "holds no manifest.json" in capsys.readouterr().err
 
 
-def test_a_kill_loses_only_rows_younger_than_the_age_limit(
-    folder, rows, make_spec, tmp_path, eventually
-):
-    store, spec = Store(tmp_path / "store"), make_spec()
-    server = RunningServer(folder, store, arguments=("--log-max-age", "0.05")).__enter__()
-    with server.client() as client:
-        client.predict(rows[:90])
-        eventually(lambda: logged(store, spec, tmp_path)[0].rows == 90)
-        client.predict(rows[90:95])
-        os.kill(server.pid, signal.SIGKILL)
-    server._process.wait()
-
-    assert 90 <= logged(store, spec, tmp_path)[0].rows <= 95
-    with pytest.raises(ServingError, match="ended with code -9"):
-        server.__exit__(None, None, None)
-
-
 def test_help_is_quick_to_import():
     code = "import sys, components.serving.server as s; print(*sys.modules)"
     loaded = subprocess.run(
