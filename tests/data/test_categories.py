@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from components.data.convert import to_categories
 from components.data.frame import features_frame
+from components.data.frame import rows_frame as to_frame
 from components.data.ingest import ingest_window
 from components.data.records import feature_rows
 from components.data.spelling import category_text
-from components.model.skops_runtime import to_frame
 from tests.data.conftest import JANUARY, LATER, make_spec
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import DataError
+from components.data.frame import rows_frame as to_frame
 from components.data.records import categories, feature_rows, numbers, texts
 from components.data.spelling import category_text
-from components.model.skops_runtime import to_frame
 from components.spec.model import Columns
 
 COLUMNS = Columns(id="i", time="t", target="y", numeric=["a"], categorical=["b"])

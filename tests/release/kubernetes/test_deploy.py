@@ -3,7 +3,6 @@ import pytest
 from components.core.errors import ClusterError, ConflictError, ReleaseError, UsageError
 from components.core.storage import Store
 from components.release.kubernetes.names import MANAGER, UNDERWAY
-from tests.core.test_storage import at_once
 
 
 def test_what_is_deployed_serves_and_is_the_champion(world):
@@ -105,23 +104,6 @@ def test_of_two_that_read_the_same_champion_one_wins_and_the_other_is_told(world
         world.deploy("v3", expected, target=slow)
     assert world.cluster.serving() == ["v2", "v2"]
     assert world.versions() == ["v1", "v2"]
-
-
-def test_of_two_that_create_at_once_one_wins_and_the_other_is_told(world):
-    def one(index):
-        try:
-            return world.deploy(("v1", "v2")[index], None, run=f"run-{index}").version
-        except ConflictError as error:
-            assert "is being rolled out by run" in str(error) or "is deployed" in str(error)  # noqa: PT017
-            return "conflict"
-
-    results = at_once(2, one)
-
-    assert results.count("conflict") == 1
-    (winner,) = set(results) - {"conflict"}
-    assert world.versions() == [winner]
-    world.cluster.advance(30)
-    assert world.cluster.serving() == [winner] * 2
 
 
 def test_a_release_that_is_not_there_or_damaged_changes_nothing(world):
