@@ -35,6 +35,8 @@ def field_set(body):
             continue
         if name == "metadata":
             value = {key: inner for key, inner in value.items() if key not in _UNOWNED}
+            if not value:
+                continue
         _collect(value, (f"f:{name}",), name, found, spec_selector=body.get("kind") == "Service")
     return found
 

@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -29,7 +30,8 @@ class Fault:
     """Meets the next `times` requests of a verb whose path holds `part`.
 
     `kind` is a status to answer with, or `reset` to cut the connection, or `lost` to do what was
-    asked and cut it then, or `html` to answer as a proxy does.
+    asked and cut it then, `html` to answer as a proxy does, or `misunderstood` as the server
+    does to a manifest that is not of its schema.
     """
 
     verb: str
@@ -48,6 +50,7 @@ class FakeApi:
         self.faults = []
         self.denied = set()  # (verb, resource), as the access rules name them
         self.requests = []
+        self.connections = set()
         self.bearer = _CREDENTIALS
         self._port = 0
         self._server = None
@@ -110,6 +113,8 @@ class FakeApi:
             self._server.server_close()
             self._thread.join()
             self._server = None
+            for connection in list(self.connections):
+                _cut(connection)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -117,6 +122,15 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+
+    def setup(self):
+        super().setup()
+        self.api.connections.add(self.connection)
+
+    def finish(self):
+        self.api.connections.discard(self.connection)
+        with suppress(OSError):  # it was cut
+            super().finish()
 
     def do_GET(self):
         self._answer("get")
@@ -165,13 +179,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut()
         elif fault.kind == "html":
             self._send(200, "<html>welcome to the proxy</html>")
+        elif fault.kind == "misunderstood":
+            message = (
+                "failed to create typed patch object: .spec.imagee: field not declared in schema"
+            )
+            self._send(500, json.dumps({**RefusedError(500, None, message).body}))
         else:
             refused = RefusedError(fault.kind, "Injected", f"injected {fault.kind}")
             self._send(fault.kind, json.dumps(refused.body), fault.headers)
 
     def _cut(self):
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.shutdown(socket.SHUT_RDWR)
+        _cut(self.connection)
         self.close_connection = True
 
     def _send(self, status, text, headers=None):
@@ -246,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
         before = store.get(resource, name)
         made = before is None
         if before is not None and resource == "deployments":
-            selector = body["spec"].get("selector")
+            selector = body.get("spec", {}).get("selector")
             if selector not in (None, before["spec"]["selector"]):
                 raise RefusedError(
                     422,
@@ -294,6 +312,13 @@ class _Handler(BaseHTTPRequestHandler):
         return acts.metrics(name, entry.version)
 
 
+def _cut(connection):
+    with suppress(OSError):
+        linger = struct.pack("ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 def _defaults(deployment):
     spec = deployment["spec"]
     spec.setdefault("replicas", 1)
@@ -305,6 +330,9 @@ def _defaults(deployment):
     ):
         template.setdefault(key, value)
     for container in [*template["containers"], *template.get("initContainers", [])]:
+        for mount in container.get("volumeMounts", []):
+            if mount.get("readOnly") is False:
+                del mount["readOnly"]  # as the server does, whoever owns it
         container.setdefault("imagePullPolicy", "IfNotPresent")
         container.setdefault("terminationMessagePath", "/dev/termination-log")
     return deployment

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 
 from components.core.errors import ClusterError, ConflictError, DriftlineError, RolloutError
@@ -14,13 +13,9 @@ from components.release.kubernetes.plan import Plan, taken_by
 from components.release.kubernetes.pods import progress_s
 from components.release.kubernetes.refusals import TakenError
 from components.release.kubernetes.rollout import Rollout
+from components.release.kubernetes.seen import Seen, Serving, SupersededError
 from components.release.kubernetes.watching import Watcher
-from components.release.kubernetes.workload import (
-    Seen,
-    Serving,
-    SupersededError,
-    Workload,
-)
+from components.release.kubernetes.workload import Workload
 from components.release.target import Deployment, Progress
 
 _LEASE_S = 120.0
@@ -76,7 +71,10 @@ class Change:
             self._watcher.judge("the release")
             self._put(self._serving, None)
         except SupersededError as error:
-            raise self._conflict(error.seen) from None
+            if not error.seen.shows(
+                self._serving.entry, None
+            ):  # another process of this run did it
+                raise self._conflict(error.seen) from None
         except DriftlineError as error:
             raise self._undone(error) from error
         except BaseException:  # Ctrl-C, or the end of the pod: there may be only seconds
@@ -85,16 +83,29 @@ class Change:
 
     def _prepare(self) -> None:
         """Whatever can be refused is refused before anything changes."""
-        running = self._plan.seen.deployment
-        if running is not None and running["spec"].get("replicas") == 0:
-            name = self._workload.deployment
-            raise ClusterError(
-                f"deployment {name} is scaled to 0: somebody stopped it, and so it stays; start it "
-                f"with 'kubectl scale deployment {name} -n {self._cluster.namespace} --replicas="
-                f"{self._workload.spec.serving.kubernetes.replicas}', then deploy again"
-            )
-        self._workload.try_out(self._serving, force=self._force)
+        self._refuse_leaving()
+        self._refuse_stopped()
+        self._workload.try_out(self._serving, self._plan.seen, force=self._force)
         self._watcher.count_champion()
+
+    def _refuse_leaving(self) -> None:
+        live = self._plan.seen.live
+        if live is not None and "deletionTimestamp" in live["metadata"]:
+            raise ClusterError(
+                f"{live['kind']} {self._workload.names.main} is being deleted; wait until it is "
+                "gone, then deploy again"
+            )
+
+    def _refuse_stopped(self) -> None:
+        running = self._plan.seen.deployment
+        if running is None or running["spec"].get("replicas") != 0:
+            return
+        name = self._workload.deployment
+        raise ClusterError(
+            f"deployment {name} is scaled to 0: somebody stopped it, and so it stays; start it "
+            f"with 'kubectl scale deployment {name} -n {self._cluster.namespace} --replicas="
+            f"{self._workload.spec.serving.kubernetes.replicas}', then deploy again"
+        )
 
     def _canary_replicas(self) -> int:
         deployment = self._plan.seen.deployment
@@ -125,8 +136,16 @@ class Change:
         for manifest in self._workload.after():
             self._cluster.apply(manifest, force=self._force)
 
-    def _wait(self, deployment: str, entry: Deployment) -> None:
-        Rollout(self._workload, deployment, entry, self._progress_s, self._say, self._keep).wait()
+    def _wait(self, deployment: str, entry: Deployment, *, patient: bool = False) -> None:
+        Rollout(
+            self._workload,
+            deployment,
+            entry,
+            self._progress_s,
+            self._say,
+            self._keep,
+            patient=patient,
+        ).wait()
 
     def _pause(self, seconds: float) -> None:
         self._time.pause(seconds)
@@ -196,7 +215,7 @@ class Change:
         self._put_back(self._champion)
         self._say(f"{version} is put back")
         self._workload.remove_canary()
-        self._wait(self._workload.deployment, self._champion.entry)
+        self._wait(self._workload.deployment, self._champion.entry, patient=True)
         self._put(self._workload.again(self._champion), None)
         return f"{version} serves again"
 
@@ -211,13 +230,17 @@ class Change:
 
     def _undo_at_once(self) -> None:
         """Only ask for the way back; the next deployment sees it through."""
-        with suppress(DriftlineError):
+        version = self._serving.entry.version
+        try:
             if self._champion is None:
                 self._workload.remove(self._ours())
             else:
                 self._put(self._workload.again(self._champion), self._mark(0.0), force=True)
                 self._workload.remove_canary()
-        self._say(f"{self._serving.entry.version} was interrupted, and is being undone")
+        except DriftlineError as error:
+            self._say(f"{version} was interrupted; the next deployment undoes it: {error}")
+        else:
+            self._say(f"{version} was interrupted, and is being undone")
 
     def _conflict(self, seen: Seen) -> ConflictError:
         entry = self._serving.entry

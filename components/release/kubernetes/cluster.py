@@ -259,7 +259,7 @@ class Cluster:
                 status = int(error.status or 0)
                 # A server that says "later" is there, unlike what a proxy says in its place.
                 self._answered = self._answered or status == 429
-                if status not in _TRANSIENT:
+                if status not in _TRANSIENT or _is_our_mistake(error):
                     raise self._final(status, error, asked) from None
                 problem, wait = _problem(error), _retry_after(error)
             except HTTPError as error:
@@ -293,12 +293,26 @@ def _retry_after(error: ApiException) -> float:
         return 0.0
 
 
-def _problem(error: ApiException) -> str:
+def _is_our_mistake(error: ApiException) -> bool:
+    """A manifest that is not of the schema is answered with 500, however often it is sent.
+
+    Unlike with a fault of the server's own, its answer then gives no reason.
+    """
+    status = _status(error)
+    return error.status == 500 and status.get("kind") == "Status" and not status.get("reason")
+
+
+def _status(error: ApiException) -> Object:
     try:
-        message = json.loads(error.body or "{}").get("message", "")
-    except (ValueError, AttributeError):
-        message = ""
-    return f"it answered {error.status} {message or error.reason or ''}".strip()
+        found = json.loads(error.body or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _problem(error: ApiException) -> str:
+    message = _status(error).get("message") or error.reason or ""
+    return f"it answered {error.status} {message}".strip()
 
 
 def _root(error: BaseException) -> str:

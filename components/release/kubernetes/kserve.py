@@ -18,8 +18,10 @@ from components.release.kubernetes.names import (
     read_entry,
     read_underway,
 )
+from components.release.kubernetes.ownership import write
 from components.release.kubernetes.pods import pod_template
-from components.release.kubernetes.workload import Seen, Serving, Workload, marked, version_of
+from components.release.kubernetes.seen import Seen, Serving
+from components.release.kubernetes.workload import Workload, marked
 from components.release.target import Deployment
 from components.spec.model import Spec
 
@@ -123,14 +125,8 @@ class InferenceServiceWorkload(Workload):
     def _apply(
         self, manifest: Manifest, underway: Underway | None, seen: Seen, force: bool
     ) -> None:
-        mark = marked(budget(self.spec), underway)
-        if seen.mark is not None:
-            mark["metadata"].update(version_of(seen.mark))
-        self.cluster.apply(mark, force=force)
-        body = copy.deepcopy(manifest)
-        if seen.live is not None:
-            body["metadata"].update(version_of(seen.live))
-        self.cluster.apply(body, force=force)
+        write(self.cluster, marked(budget(self.spec), underway), seen.mark, force=force)
+        write(self.cluster, copy.deepcopy(manifest), seen.live, force=force)
 
     def _inference_service(
         self, entry: Deployment, metrics: Mapping[str, float], image: str

@@ -31,8 +31,10 @@ def _texts(cluster: Cluster, selector: str) -> dict[str, str]:
         name = pod["metadata"]["name"]
         try:
             texts[name] = cluster.proxy(name, PORT, "metrics")
-        except (AbsentError, UnansweredError) as error:  # it ended in between, or is not up yet
-            problem = str(error)
+        except AbsentError:  # it ended in between
+            continue
+        except UnansweredError as error:  # it is not up yet, or cannot be reached
+            problem = f"pod {name}: {error.problem}"
     if not texts:
         raise ClusterError(
             f"no pod tells its metrics: {problem}; let the API server reach port {PORT} of the "

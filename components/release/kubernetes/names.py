@@ -19,6 +19,9 @@ MANAGER = "driftline"
 REPLICAS_MANAGER = "driftline-replicas"
 """Keeps `replicas` from the moment driftline gives it up until the autoscaler takes it."""
 
+FIRST_MANAGER = "driftline-first-"
+"""Begins the name of a manager that makes an object, and gives it up to `MANAGER` at once."""
+
 PORT = 8080
 PORT_NAME = "http"
 _DOMAIN = "driftline.dev"

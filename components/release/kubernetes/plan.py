@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from components.release.kubernetes.names import Underway, identity
-from components.release.kubernetes.workload import Seen, Serving
+from components.release.kubernetes.seen import Seen, Serving
 from components.spec.model import Guard
 
 
@@ -48,7 +48,7 @@ def taken_by(seen: Seen) -> str:
     if seen.champion is not None:
         entry = seen.champion.entry
         return (
-            f"{entry.version} was deployed by run {entry.run} in between ({entry.reason}); run the "
+            f"{entry.version} serves now, deployed by run {entry.run} ({entry.reason}); run the "
             "training again to compare with that"
         )
     return "what was deployed was taken away in between; deploy it again"

@@ -18,7 +18,8 @@ DRAIN_S = 3
 _PRE_STOP_S = 2
 # preStop, the drain, ten seconds for what is being answered, twenty for the prediction log.
 _GRACE_S = 60
-_START_S = 120
+# As long as it takes: a start that is cut off for want of CPU costs the next one as much again.
+_START_S = 300
 _RELEASE = "/release"
 _FOLDER = f"{_RELEASE}/served"
 _TOKEN = "/var/run/driftline/token"  # noqa: S105 # a folder, not a token
@@ -114,9 +115,9 @@ def _server(spec: Spec, entry: Deployment, image: str, store: str, name: str) ->
     return {
         **container,
         "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
-        "startupProbe": _probe("live", period=1, failures=_START_S),
-        "readinessProbe": _probe("ready", period=2, failures=3),
-        "livenessProbe": _probe("live", period=10, failures=3),
+        "startupProbe": _probe("live", period=2, failures=max(_START_S, progress_s(spec)) // 2),
+        "readinessProbe": _probe("ready", period=5, failures=3),
+        "livenessProbe": _probe("live", period=10, failures=12),
         "lifecycle": {"preStop": {"sleep": {"seconds": _PRE_STOP_S}}},
     }
 
@@ -137,7 +138,7 @@ def _container(
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": [
-            {"name": "release", "mountPath": _RELEASE, "readOnly": read_only},
+            {"name": "release", "mountPath": _RELEASE, **({"readOnly": True} if read_only else {})},
             {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 # an emptyDir
         ],
         # A container that fails leaves its last lines in the pod's status.
@@ -156,10 +157,11 @@ def _resources(resources: Resources) -> dict[str, Any]:
 
 
 def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
+    """Patient: to end a server that is only busy leaves more work for the others."""
     return {
         "httpGet": {"path": f"/v2/health/{path}", "port": PORT_NAME},
         "periodSeconds": period,
-        "timeoutSeconds": 2,
+        "timeoutSeconds": 5,
         "failureThreshold": failures,
     }
 

@@ -23,7 +23,11 @@ class AbsentError(Exception):
 
 
 class UnansweredError(ClusterError):
-    """The cluster, or a pod behind it, did not answer."""
+    """The cluster, or a pod behind it, did not answer; `problem` is what came instead."""
+
+    def __init__(self, message: str, problem: str) -> None:
+        super().__init__(message)
+        self.problem = problem
 
 
 class TakenError(ClusterError):
@@ -75,7 +79,7 @@ def refusal(status: int, body: str | bytes | None, asked: Asked) -> Exception:
         return _conflict(answer, message, asked)
     if status == 422 and "metadata.uid" in message:
         return StaleError(message)  # the object was deleted, and perhaps made anew
-    if status == 422:
+    if status in (422, 500):
         return ClusterError(f"the cluster refuses {asked}: {message}; change the spec's serving")
     return ClusterError(f"{asked.server} answered {status} for {asked.verb} of {asked}: {message}")
 
@@ -84,7 +88,8 @@ def unreachable(asked: Asked, seconds: float, problem: str) -> UnansweredError:
     """For a server that did not answer, or only with errors of its own."""
     return UnansweredError(
         f"{asked.server} does not answer to a {asked.verb} of {asked}, tried for {seconds:.0f} s: "
-        f"{problem}; start the cluster, or choose another with 'kubectl config use-context'"
+        f"{problem}; start the cluster, or choose another with 'kubectl config use-context'",
+        problem,
     )
 
 

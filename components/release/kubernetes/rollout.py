@@ -36,6 +36,7 @@ class Rollout:
         progress_s: how long it may go without getting on.
         say: told how far it is.
         still_ours: called at each poll; raises where somebody else deployed in between.
+        patient: fail only where nothing gets on: what is put back has served before.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class Rollout:
         progress_s: float,
         say: Progress,
         still_ours: Callable[[], None],
+        *,
+        patient: bool = False,
     ) -> None:
         self._workload = workload
         self._cluster = workload.cluster
@@ -54,6 +57,7 @@ class Rollout:
         self._progress_s = progress_s
         self._say = say
         self._still_ours = still_ours
+        self._patient = patient
         self._since: dict[str, float] = {}
         self._overdue_at: float | None = None
         self._reached: tuple[int, ...] = ()
@@ -123,7 +127,7 @@ class Rollout:
         self._since = {
             trouble.sentence: self._since.get(trouble.sentence, now) for trouble in found
         }
-        for trouble in found:
+        for trouble in [] if self._patient else found:
             if now - self._since[trouble.sentence] >= trouble.patience_s:
                 raise self._failure(trouble)
         if self._overdue(deployment, now) or self._late():

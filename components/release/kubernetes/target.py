@@ -19,7 +19,8 @@ from components.release.kubernetes.connect import connect
 from components.release.kubernetes.failing import is_leaving, is_ready, note
 from components.release.kubernetes.names import Underway, read_entry
 from components.release.kubernetes.plan import Plan, claim, taken_by
-from components.release.kubernetes.workload import Seen, Workload
+from components.release.kubernetes.seen import Seen
+from components.release.kubernetes.workload import Workload
 from components.release.package import Release
 from components.release.target import (
     Deployment,
@@ -84,11 +85,20 @@ class KubernetesTarget(Target):
         seen = self._workload.read()
         champion = seen.champion.entry.version if seen.champion else None
         pods = self._workload.cluster.find("Pod", self._workload.names.selector)
-        replicas = [_replica(pod) for pod in pods]
-        settled = seen.underway is None and all(
-            replica.ready and replica.version == champion for replica in replicas
+        staying = [_replica(pod) for pod in pods if not is_leaving(pod)]
+        leaving = [_replica(pod) for pod in pods if is_leaving(pod)]
+        wanted = seen.deployment["spec"].get("replicas", 1) if seen.deployment else 0
+        settled = (
+            seen.underway is None
+            and len(staying) == wanted
+            and all(replica.ready and replica.version == champion for replica in staying)
         )
-        return Status(champion=champion, settled=settled, replicas=replicas, note=self._note(seen))
+        return Status(
+            champion=champion,
+            settled=settled,
+            replicas=[*staying, *leaving],
+            note=self._note(seen),
+        )
 
     def deploy(
         self,
@@ -127,11 +137,14 @@ class KubernetesTarget(Target):
         if seen.underway is None and champion is not None and champion.version == version:
             return champion
         self._refuse_conflict(seen, version, expected, run)
-        release = self.releases.open(version)  # a damaged release is refused before it serves
+        self.releases.use(version, run)
+        sha256 = self.manifest_sha256(version)
+        release = self.releases.open(version, sha256)  # a damaged one is refused
         entry = self._resumed(seen, version, run)
         if entry is None:
             seen = self._repaired(seen, run, progress)
-            entry = self._entry(version, "deploy", run, reason)
+            self._refuse_conflict(seen, version, expected, run)
+            entry = self._entry(version, sha256, "deploy", run, reason)
         plan = Plan(
             serving=self._workload.fresh(entry, headline(release)),
             seen=seen,
@@ -151,7 +164,8 @@ class KubernetesTarget(Target):
 
         Args:
             to: a version of the cluster's history; by default the one that the champion replaced,
-                or the champion itself where another release is on its way.
+                or the champion itself where another release is on its way: that is given up, and
+                is no entry of the history.
             run: who rolls back.
             reason: why, in words.
             progress: told what happens.
@@ -173,8 +187,12 @@ class KubernetesTarget(Target):
             )
         if seen.underway is None and revision is seen.champion:
             raise ReleaseError(f"release {version} of {self._model} is deployed already")
-        self._verify(revision.entry)
-        entry = self._entry(version, "rollback", run, reason)
+        self.releases.use(version, run)
+        sha256 = revision.entry.manifest_sha256
+        self.releases.open(version, sha256)  # another one, or a damaged one, is refused
+        if revision is seen.champion:  # and another one on its way: that is given up
+            return self._put_back(seen, version, run, progress)
+        entry = self._entry(version, sha256, "rollback", run, reason)
         plan = Plan(
             serving=self._workload.again(revision, entry),
             seen=seen,
@@ -194,15 +212,6 @@ class KubernetesTarget(Target):
             )
         return version
 
-    def _verify(self, entry: Deployment) -> None:
-        if self.manifest_sha256(entry.version) != entry.manifest_sha256:
-            raise ReleaseError(
-                f"release {entry.version} of {self._model} is refused: its manifest in "
-                f"{self._store.address} is not the one that was deployed; restore it, or choose "
-                "another"
-            )
-        self.releases.open(entry.version)
-
     def _refuse_local_store(self) -> None:
         if self._store.is_local:
             raise UsageError(
@@ -212,7 +221,8 @@ class KubernetesTarget(Target):
 
     def _refuse_conflict(self, seen: Seen, version: str, expected: str | None, run: str) -> None:
         mark = seen.underway
-        if mark is not None and mark.run != run and not self._is_stale(mark):
+        resumes = mark is not None and (mark.version, mark.run) == (version, run)
+        if mark is not None and not resumes and not self._is_stale(mark):
             raise ConflictError(f"release {version} has to wait: {taken_by(seen)}")
         current = seen.champion.entry.version if seen.champion else None
         if current != expected:
@@ -242,20 +252,31 @@ class KubernetesTarget(Target):
             self._workload.remove_canary()
             self._workload.remove(seen)
         else:
-            plan = Plan(
-                serving=self._workload.again(seen.champion),  # as it was, under its own entry
-                seen=seen,
-                claim=claim(seen, mark.version, run, self._now()),
-            )
-            Change(self._workload, plan, progress).make()
+            self._put_back(seen, mark.version, run, progress)
         return self._workload.read()
 
+    def _put_back(self, seen: Seen, version: str, run: str, progress: Progress) -> Deployment:
+        """Let the champion serve as it did, under its own entry: its pods go on as they are."""
+        assert seen.champion is not None  # noqa: S101 # asked before
+        plan = Plan(
+            serving=self._workload.again(seen.champion),
+            seen=seen,
+            claim=claim(seen, version, run, self._now()),
+        )
+        Change(self._workload, plan, progress).make()
+        return seen.champion.entry
+
     def _entry(
-        self, version: str, action: Literal["deploy", "rollback"], run: str, reason: str
+        self,
+        version: str,
+        sha256: str,
+        action: Literal["deploy", "rollback"],
+        run: str,
+        reason: str,
     ) -> Deployment:
         return Deployment(
             version=version,
-            manifest_sha256=self.manifest_sha256(version),
+            manifest_sha256=sha256,
             action=action,
             at=self._now(),
             run=run,
@@ -282,7 +303,7 @@ def headline(release: Release) -> dict[str, float]:
     if "evaluation.json" not in release.manifest.files:
         return {}
     try:
-        judged = Evaluation.model_validate_json((release.folder / "evaluation.json").read_bytes())
+        judged = Evaluation.model_validate_json(release.read("evaluation.json"))
     except ValidationError:
         return {}
     return {name: float(f"{value:.4g}") for name, value in judged.scores().items()}
@@ -293,6 +314,6 @@ def _replica(pod: dict[str, Any]) -> Replica:
     return Replica(
         name=pod["metadata"]["name"],
         version=entry.version if entry else "unknown",
-        ready=is_ready(pod) and not is_leaving(pod),
+        ready=is_ready(pod),
         note=note(pod),
     )

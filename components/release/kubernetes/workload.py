@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from components.core.errors import ClusterError
 from components.release.kubernetes.cluster import Cluster
-from components.release.kubernetes.history import Revision, kept, revisions
+from components.release.kubernetes.history import Revision, revisions
 from components.release.kubernetes.manifests import (
     Manifest,
     around,
@@ -20,17 +19,21 @@ from components.release.kubernetes.manifests import (
     service,
 )
 from components.release.kubernetes.names import (
-    MANAGER,
-    REPLICAS_MANAGER,
     UNDERWAY,
     Names,
     Underway,
     entry_annotations,
-    identity,
     read_entry,
     read_underway,
 )
+from components.release.kubernetes.ownership import (
+    hand_over_replicas,
+    is_half_made,
+    owns_replicas,
+    write,
+)
 from components.release.kubernetes.refusals import StaleError
+from components.release.kubernetes.seen import Seen, Serving, SupersededError
 from components.release.target import Deployment
 from components.spec.model import Spec
 
@@ -39,74 +42,6 @@ _ATTEMPTS = 50
 _PAUSE_S = 0.2
 
 Object = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Serving:
-    """An entry of the history, with the manifest that serves it and its headline figures."""
-
-    entry: Deployment
-    manifest: Manifest
-    metrics: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the cluster holds of a model at one moment.
-
-    `live` is the object that driftline applies, `deployment` the one whose pods serve, and `mark`
-    the one that a mark is written on; `serving` is the entry that the pods carry, or will;
-    `underway` is the mark of a rollout that is not proven yet.
-    """
-
-    live: Object | None = None
-    deployment: Object | None = None
-    mark: Object | None = None
-    serving: Deployment | None = None
-    underway: Underway | None = None
-    remembered: list[Revision] = field(default_factory=list)
-
-    @property
-    def proven(self) -> list[Revision]:
-        """What was deployed and stayed, oldest first: the history."""
-        unproven: list[tuple[str, str]] = []
-        if self.underway is not None:
-            unproven = [identity(self.underway), *self.underway.unproven]
-        return [one for one in kept(self.remembered) if identity(one.entry) not in unproven]
-
-    @property
-    def champion(self) -> Revision | None:
-        """What was proven last."""
-        return self.proven[-1] if self.proven else None
-
-    def revision(self, version: str) -> Revision | None:
-        """The last rollout of a release that stayed."""
-        found = [one for one in self.proven if one.entry.version == version]
-        return found[-1] if found else None
-
-    def shows(self, entry: Deployment, underway: Underway | None) -> bool:
-        """Whether this is what was to be applied."""
-        return self._ids() == (identity(entry), _id(underway))
-
-    def leads_from(self, seen: Seen, entry: Deployment, underway: Underway | None) -> bool:
-        """Whether nobody deployed since `seen` but whoever applies these, whole or in part."""
-        (serving, mark), (was_serving, was_mark) = self._ids(), seen._ids()
-        return serving in (was_serving, identity(entry)) and mark in (was_mark, _id(underway))
-
-    def _ids(self) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
-        return _id(self.serving), _id(self.underway)
-
-
-def _id(entry: Deployment | Underway | None) -> tuple[str, str] | None:
-    return None if entry is None else identity(entry)
-
-
-class SupersededError(ClusterError):
-    """Somebody else deployed in between; `seen` is what is there now."""
-
-    def __init__(self, seen: Seen) -> None:
-        super().__init__("somebody else deployed in between")
-        self.seen = seen
 
 
 class Workload:
@@ -220,14 +155,21 @@ class Workload:
             "--show-managed-fields'"
         )
 
-    def try_out(self, serving: Serving, *, force: bool) -> None:
+    def try_out(self, serving: Serving, seen: Seen, *, force: bool) -> None:
         """Let the cluster say whether it would take all of this, before anything changes.
+
+        Args:
+            serving: what is to be put.
+            seen: what it replaces.
+            force: whether fields of others are taken.
 
         Raises:
             TakenError: when a field belongs to another manager.
             ClusterError: when the cluster refuses a part of it.
         """
-        for one in (serving.manifest, *self.beside(), *self.after()):
+        taking = force or any(is_half_made(one) for one in (seen.live, seen.mark))
+        self.cluster.apply(serving.manifest, force=taking, dry_run=True)
+        for one in (*self.beside(), *self.after()):
             self.cluster.apply(one, force=force, dry_run=True)
 
     def remove(self, seen: Seen) -> None:
@@ -260,40 +202,9 @@ class Workload:
         live = seen.live
         if live is None:
             body["spec"]["replicas"] = self.spec.serving.kubernetes.replicas
-        else:
-            if _owns_replicas(live):
-                live = self._hand_over_replicas(live)
-            body["metadata"].update(version_of(live))
-        self.cluster.apply(body, force=force)
-
-    def _hand_over_replicas(self, live: Object) -> Object:
-        """Let another field manager keep the number of replicas until the autoscaler takes it.
-
-        It is in the first manifest, and in no later one: the autoscaler owns it. Had nobody else
-        taken it by then, leaving it out would set it back to one.
-        """
-        return self.cluster.apply(
-            {
-                "apiVersion": live["apiVersion"],
-                "kind": live["kind"],
-                "metadata": {
-                    "name": live["metadata"]["name"],
-                    "namespace": live["metadata"]["namespace"],
-                    **version_of(live),
-                },
-                "spec": {"replicas": live["spec"]["replicas"]},
-            },
-            manager=REPLICAS_MANAGER,
-        )
-
-
-def version_of(live: Object) -> dict[str, str]:
-    """What makes an apply fail unless the object is still this very one.
-
-    The uid, too: where the object is gone, its resource version alone would be ignored, and
-    another one made.
-    """
-    return {key: live["metadata"][key] for key in ("resourceVersion", "uid")}
+        elif owns_replicas(live):
+            live = hand_over_replicas(self.cluster, live)
+        write(self.cluster, body, live, force=force)
 
 
 def marked(manifest: Manifest, underway: Underway | None) -> Manifest:
@@ -302,11 +213,3 @@ def marked(manifest: Manifest, underway: Underway | None) -> Manifest:
     if underway is not None:
         body["metadata"].setdefault("annotations", {})[UNDERWAY] = underway.model_dump_json()
     return body
-
-
-def _owns_replicas(live: Object) -> bool:
-    return any(
-        "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-        for entry in live["metadata"].get("managedFields", [])
-        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
-    )

@@ -2,7 +2,10 @@ import pytest
 
 from components.core.errors import ClusterError, ConflictError, ReleaseError, UsageError
 from components.core.storage import Store
-from components.release.kubernetes.names import MANAGER, UNDERWAY
+from components.release.kubernetes.names import FIRST_MANAGER, MANAGER, UNDERWAY
+from tests.core.test_storage import at_once
+
+NAME = "driftline-flights"
 
 
 def test_what_is_deployed_serves_and_is_the_champion(world):
@@ -91,19 +94,34 @@ def test_of_two_that_read_the_same_champion_one_wins_and_the_other_is_told(world
     slow = world.target()
     reading = slow.releases.open
 
-    def open_late(version):
+    def open_late(version, *arguments):
         world.deploy("v2", expected, run="the-winner")
-        return reading(version)
+        return reading(version, *arguments)
 
     slow.releases.open = open_late
 
-    if expected is None:  # there was nothing to compare with: the last one to create it wins
-        assert world.deploy("v3", expected, target=slow).version == "v3"
-        return
-    with pytest.raises(ConflictError, match="v2 was deployed by run the-winner in between"):
+    with pytest.raises(ConflictError, match="v2 serves now, deployed by run the-winner"):
         world.deploy("v3", expected, target=slow)
     assert world.cluster.serving() == ["v2", "v2"]
-    assert world.versions() == ["v1", "v2"]
+    assert world.versions() == [*filter(None, [expected]), "v2"]
+    assert owners(world, "deployments", FIRST_MANAGER) == set()
+
+
+def test_of_two_that_create_at_once_one_wins_and_the_other_is_told(world):
+    def one(index):
+        try:
+            return world.deploy(("v1", "v2")[index], None, run=f"run-{index}").version
+        except ConflictError as error:
+            assert "is being rolled out by run" in str(error) or "is deployed" in str(error)  # noqa: PT017
+            return "conflict"
+
+    results = at_once(2, one)
+
+    assert results.count("conflict") == 1
+    (winner,) = set(results) - {"conflict"}
+    assert world.versions() == [winner]
+    world.cluster.advance(30)
+    assert world.cluster.serving() == [winner] * 2
 
 
 def test_a_release_that_is_not_there_or_damaged_changes_nothing(world):
@@ -145,6 +163,12 @@ def test_replicas_that_nobody_else_chose_stay_as_they_were(world):
     assert owners == {"driftline-replicas"}
     world.cluster.autoscale(4)
     assert owners_of_replicas(world) == {"kube-controller-manager"}
+
+
+def owners(world, resource, prefix):
+    shown = world.cluster.store.shown(world.cluster.store.get(resource, NAME), resource)
+    managers = {entry["manager"] for entry in shown["metadata"]["managedFields"]}
+    return {manager for manager in managers if manager.startswith(prefix)}
 
 
 def owners_of_replicas(world):
@@ -224,9 +248,9 @@ def test_a_deployment_that_is_deleted_in_between_is_not_made_anew(world):
     slow = world.target()
     reading = slow.releases.open
 
-    def open_late(version):
+    def open_late(version, *arguments):
         world.cluster.store.delete("deployments", "driftline-flights")
-        return reading(version)
+        return reading(version, *arguments)
 
     slow.releases.open = open_late
     with pytest.raises(ConflictError, match="was taken away in between; deploy it again"):

@@ -137,7 +137,7 @@ def test_a_rollback_takes_precedence_over_a_rollout_under_way(world):
         world.rollback()
 
     world.cluster.waiting.append(step_in)
-    with pytest.raises(ConflictError, match="v1 was deployed by run command line in between"):
+    with pytest.raises(ConflictError, match="v1 serves now, deployed by run run-1"):
         world.deploy("v2", "v1")
     world.cluster.advance(10)
     assert world.cluster.serving() == ["v1", "v1"]

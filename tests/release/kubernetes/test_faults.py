@@ -149,3 +149,12 @@ def test_a_namespace_that_is_not_there_is_told(world):
     assert world.target().current() is None
     with pytest.raises(ClusterError, match="kubectl create namespace driftline"):
         world.deploy("v1", None)
+
+
+def test_a_manifest_that_the_server_does_not_understand_is_not_sent_again(world):
+    """It answers 500 without a reason, which is no fault that passes."""
+    fault = world.api.fault("patch", "deployments", "misunderstood", times=5)
+
+    with pytest.raises(ClusterError, match=r"the cluster refuses deployments.*not declared in"):
+        world.deploy("v1", None)
+    assert fault.met == 1
