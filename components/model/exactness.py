@@ -53,7 +53,8 @@ def differences(expected: Predictions, got: Predictions, limit: float) -> Differ
         number = np.isfinite(expected.probability).all(axis=1)  # no class is asked for without
         return Differences(np.where(number & _torn(expected, got, limit), np.inf, found), limit)
     if expected.prediction.dtype.kind == "f":
-        size = np.maximum(1.0, np.abs(expected.prediction))
+        known = np.where(np.isfinite(expected.prediction), expected.prediction, 1.0)
+        size = np.maximum(1.0, np.abs(known))
         return Differences(_apart(expected.prediction, got.prediction) / size, limit)
     return Differences(np.where(expected.prediction == got.prediction, 0.0, np.inf), limit)
 

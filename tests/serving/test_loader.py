@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +38,27 @@ def test_a_damaged_release_is_refused(own_release, name, damage):
     with pytest.raises(ReleaseError, match=name.replace(".", r"\.")) as caught:
         load_model(path.parent)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "runtime.json", "recorded.json"])
+def test_so_is_one_whose_form_of_serving_was_changed(own_release, name):
+    path = own_release() / name
+    path.write_bytes(path.read_bytes()[:-10])
+
+    with pytest.raises(ReleaseError, match=name.replace(".", r"\.")):
+        load_model(path.parent)
+
+
+def test_a_model_that_answers_otherwise_than_in_training_is_not_served(own_release):
+    folder = own_release()
+    recorded = json.loads((folder / "recorded.json").read_text())
+    recorded["probability"][0] = recorded["probability"][0][::-1]
+    (folder / "recorded.json").write_text(json.dumps(recorded))
+    (folder / "manifest.json").unlink()
+    seal(folder, "pumps", "v1", {})
+
+    with pytest.raises(ServingError, match="release v1 does not answer as it did in training"):
+        load_model(folder)
 
 
 def test_a_candidate_needs_leave(own_release):

@@ -6,8 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.core.errors import ReleaseError
 from components.data.frame import read_rows
+from components.model.records import Evaluation
 from components.release.package import load_release, seal
+from components.release.promote import package_release
 from components.serving.proof import ServingProof, prove_candidate
 from components.serving.running import RunningServer
 
@@ -70,6 +73,32 @@ def test_a_server_with_another_model_is_found_out_by_its_answers(
     assert len(proof.differences) == 20
     assert proof.differences[0].startswith("/predict: p0-0: ")
     assert "the model" in proof.differences[0]
+
+
+def judged(sha256):
+    return Evaluation(
+        verdict="accept", reasons=["it is better"], against="baseline", champion=None,
+        challenger=sha256, window="2024-03", rows=1, metric="accuracy", confidence=0.95,
+    )  # fmt: skip
+
+
+def test_a_proof_speaks_for_the_file_that_answered(make_release, server_here, tmp_path):
+    folder = candidate(make_release, tmp_path)
+    proof = prove(folder, start=server_here)
+    sha256 = proof.model_sha256
+    gate = judged(sha256)
+
+    def package(place, **changes):
+        changed = proof.model_copy(update=changes)
+        return package_release(folder, gate, changed, tmp_path / place, run="r", reason="")
+
+    for runtime_sha256 in (sha256, "0" * 64, ""):  # the file that skops answers from is not it
+        with pytest.raises(ReleaseError, match=f"proof judged model {runtime_sha256[:8]}"):
+            package("refused", runtime_sha256=runtime_sha256)
+    assert package("fine").files["model.onnx"] == proof.runtime_sha256
+    card = (tmp_path / "fine" / "card.md").read_text()
+    assert "## Serving" in card
+    assert "Served from ONNX: of " in card
 
 
 def test_a_server_with_another_release_is_found_out_by_what_it_says(
@@ -216,3 +245,24 @@ def test_the_rows_are_spread_and_one_of_each_missing_value_is_among_them(make_re
     assert 10 <= chosen.num_rows <= 13
     for name in ("load", "site", "shift"):
         assert chosen.column(name).null_count > 0
+
+
+def test_a_candidate_from_before_models_travelled_in_two_forms(make_release, server_here, tmp_path):
+    """Its model answers from skops, and nothing is recorded to be asked for."""
+    folder = candidate(make_release, tmp_path)
+    for name in ("model.onnx", "runtime.json", "recorded.json", "manifest.json"):
+        (folder / name).unlink()
+    seal(folder, "pumps", "candidate-0123", {})
+
+    proof = prove(folder, start=server_here)
+
+    assert proof.passed, proof.differences
+    assert (proof.runtime, proof.tolerance) == ("skops", 1e-9)
+    assert proof.runtime_sha256 == proof.model_sha256
+    release = load_release(folder)
+    assert (release.runtime_record, release.recorded) == (None, None)
+    gate = judged(proof.model_sha256)
+    older = proof.model_copy(update={"runtime": "", "runtime_sha256": ""})
+    packed = package_release(folder, gate, older, tmp_path / "fine", run="r", reason="")
+    assert "model.onnx" not in packed.files
+    assert "## Serving" not in (tmp_path / "fine" / "card.md").read_text()

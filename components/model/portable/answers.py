@@ -28,15 +28,18 @@ def probabilities(graph: Graph, raw: str, classes: int, scale: float = 1.0) -> A
     """From log odds, (n, 1) for two classes, or from scores, (n, classes)."""
     if classes > 2:
         return Answer(graph.add("Softmax", raw, axis=1), "probability")
-    if scale != 1.0:
-        raw = graph.add("Mul", raw, graph.constant(np.array(scale)))
-    return of_positive(graph, graph.add("Sigmoid", raw))
+    return of_odds(graph, graph.add("Mul", raw, graph.constant(np.array([[-scale, scale]]))))
+
+
+def of_odds(graph: Graph, odds: str) -> Answer:
+    """From the log odds of each of two classes, (n, 2)."""
+    return Answer(graph.add("Sigmoid", odds), "probability")
 
 
 def of_positive(graph: Graph, positive: str) -> Answer:
     """From the probability of the second of two classes, (n, 1)."""
-    negative = graph.add("Sub", graph.constant(np.array(1.0)), positive)
-    return Answer(graph.add("Concat", negative, positive, axis=1), "probability")
+    both = (np.array([[-1.0, 1.0]]), np.array([1.0, 0.0]))
+    return Answer(graph.add("Gemm", positive, *map(graph.constant, both)), "probability")
 
 
 def code(graph: Graph, raw: str, classes: int) -> Answer:

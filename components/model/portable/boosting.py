@@ -15,8 +15,14 @@ import numpy as np
 
 from components.model.portable.form import DOUBLE, INT64, NUMERIC
 from components.model.portable.graph import Array, Graph
-from components.model.portable.inputs import Matrix, categories_of, look_up, numbers
-from components.model.portable.trees import Tree, add_trees
+from components.model.portable.inputs import (
+    Matrix,
+    categories_of,
+    look_up,
+    numbers,
+    side_by_side,
+)
+from components.model.portable.trees import Tree, add_trees, with_base
 
 
 @dataclass
@@ -55,9 +61,8 @@ def add_boosting(graph: Graph, preprocess: Any, booster: Any) -> str:
     ]
     matrix, starts = _matrix(graph, preprocess, declared, order)
     trees = [_tree(tree, target, sets, order, starts) for target, tree, sets in grown]
-    base = np.asarray(booster._baseline_prediction, dtype=np.float64).reshape(1, -1)
-    raw = add_trees(graph, matrix, trees, booster.n_trees_per_iteration_)
-    return graph.add("Add", raw, graph.constant(base))
+    base = np.asarray(booster._baseline_prediction, dtype=np.float64).ravel()
+    return add_trees(graph, matrix, with_base(trees, base), booster.n_trees_per_iteration_)
 
 
 def _declared(graph: Graph, preprocess: Any, booster: Any) -> dict[int, _Column]:
@@ -108,26 +113,24 @@ def _matrix(
 ) -> tuple[Matrix, dict[int, int]]:
     """What the trees look at, and where in it each feature's columns begin."""
     width = len(graph.columns.numeric)
-    parts, starts, end = [], {}, 0
+    parts: list[Matrix] = []
+    starts, end = {feature: feature for feature in range(width)}, width
     if width:
         parts.append(numbers(graph))
-        starts, end = {feature: feature for feature in range(width)}, width
     if plain := [feature for feature in order if feature >= width and feature not in declared]:
         parts.append(_codes(graph, preprocess, [feature - width for feature in plain]))
         starts |= {feature: end + i for i, feature in enumerate(plain)}
         end += len(plain)
-    split = {feature: column for feature, column in declared.items() if column.splits}
-    parts += _answers(graph, list(split.values()))
-    for feature, column in split.items():
-        starts[feature] = end
-        end += len(column.splits)
+    if split := {feature: column for feature, column in declared.items() if column.splits}:
+        parts.append(_answers(graph, list(split.values())))
+        each = parts[-1].width // len(split)
+        starts |= {feature: end + place * each for place, feature in enumerate(split)}
     if not parts:  # no tree looks at anything; still there has to be a number a row
-        parts, end = [look_up(graph, [0], [{}], np.float64(0))], 1
-    name = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
-    return Matrix(name, end), starts
+        parts.append(Matrix(look_up(graph, [0], [{}], np.float64(0)), 1))
+    return side_by_side(graph, parts), starts
 
 
-def _codes(graph: Graph, preprocess: Any, columns: list[int]) -> str:
+def _codes(graph: Graph, preprocess: Any, columns: list[int]) -> Matrix:
     """The categories' codes as numbers, those of columns that are not declared."""
     encoder = preprocess.named_transformers_["categorical"]
     tables = [
@@ -138,41 +141,54 @@ def _codes(graph: Graph, preprocess: Any, columns: list[int]) -> str:
         }
         for column in columns
     ]
-    return look_up(graph, columns, tables, np.float64(np.nan))
+    return Matrix(look_up(graph, columns, tables, np.float64(np.nan)), len(columns))
 
 
-def _answers(graph: Graph, columns: list[_Column]) -> list[str]:
-    """What each category makes of each split, (n, splits), for each of the columns."""
-    texts = [column for column in columns if column.texts]
+def _answers(graph: Graph, columns: list[_Column]) -> Matrix:
+    """What each category makes of each split, as many for each of the columns.
+
+    One table for all columns: each has a row for what is unknown, then one for each category. As
+    the rows of a column follow one another, an unknown value, of row 0, gets to its column's own by
+    taking the larger of the two.
+    """
+    counts = [len(column.keys) + 1 for column in columns]
+    first = np.cumsum([0, *counts[:-1]])
+    most = max(len(column.splits) for column in columns)
+    table = np.zeros((sum(counts), most), dtype=np.uint8)
+    for column, start, count in zip(columns, first, counts, strict=True):
+        table[start : start + count, : len(column.splits)] = column.table
+    rows = graph.add("Max", _rows(graph, columns, first), graph.constant(first[None]))
+    # Constant, so it is made once, when the file is loaded; a byte an entry in the file.
+    wide = graph.add("Cast", graph.constant(table), to=DOUBLE)
+    width = most * len(columns)
+    shape = graph.constant(np.array([-1, width]))
+    name = graph.add("Reshape", graph.add("Gather", wide, rows, axis=0), shape)
+    return Matrix(name, width, certain=True)
+
+
+def _rows(graph: Graph, columns: list[_Column], first: Array) -> str:
+    """The table's row of each value, (n, columns), 0 for what is unknown; texts come last."""
+    parts = [
+        _row_of_number(graph, column, start)
+        for column, start in zip(columns, first, strict=True)
+        if not column.texts
+    ]
+    texts = [(c, start) for c, start in zip(columns, first.tolist(), strict=True) if c.texts]
     if texts:
         tables = [
-            {key: code + 1 for code, key in enumerate(column.keys) if key is not None}
-            for column in texts
+            {key: start + 1 + code for code, key in enumerate(column.keys) if key is not None}
+            for column, start in texts
         ]
-        codes = look_up(graph, [column.position for column in texts], tables, np.int64(0))
-    answers = []
-    for column in columns:
-        if column.texts:
-            place = graph.constant(np.array(texts.index(column)))
-            code = graph.add("Gather", codes, place, axis=1)
-        else:
-            code = _code_of_number(graph, column)
-        # Constant, so it is made once, when the file is loaded; a byte an entry in the file.
-        table = graph.add("Cast", graph.constant(column.table), to=DOUBLE)
-        answers.append(graph.add("Gather", table, code, axis=0))
-    return answers
+        parts.append(look_up(graph, [column.position for column, _ in texts], tables, np.int64(0)))
+    return parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
 
 
-def _code_of_number(graph: Graph, column: _Column) -> str:
-    """The code of a numeric column that was declared, (n,), 0 where it is missing or unknown."""
-    number = graph.add("Gather", NUMERIC, graph.constant(np.array(column.position)), axis=1)
-    matches = graph.add(
-        "Equal",
-        graph.add("Unsqueeze", number, graph.constant(np.array([1]))),
-        graph.constant(np.array([column.keys])),
-    )
-    codes = graph.constant(np.arange(1, len(column.keys) + 1))
-    return graph.add("MatMul", graph.add("Cast", matches, to=INT64), codes)
+def _row_of_number(graph: Graph, column: _Column, start: int) -> str:
+    """The table's row of a numeric column's value, (n, 1), 0 for one that is unknown."""
+    number = graph.add("Gather", NUMERIC, graph.constant(np.array([column.position])), axis=1)
+    matches = graph.add("Equal", number, graph.constant(np.array([column.keys])))
+    rows = start + 1 + np.arange(len(column.keys))
+    return graph.add("MatMul", graph.add("Cast", matches, to=INT64), graph.constant(rows[:, None]))
 
 
 def _tree(

@@ -71,7 +71,7 @@ def check_file(data: bytes) -> tuple[Facts, Output]:
     constants = {_text(constant["name"]): constant for constant in graph["constants"]}
     if len(constants) != len(graph["constants"]) or constants.keys() & {NUMERIC, CATEGORICAL}:
         raise Foreign("two of its values have one name")
-    _check_nodes(graph["nodes"], constants)
+    _check_nodes(graph["nodes"], constants, len(facts.columns.numeric))
     _check_inputs(graph["inputs"], facts)
     return facts, _checked_output(graph["outputs"], facts)
 
@@ -142,17 +142,17 @@ def _check_tensor(tensor: Message) -> None:
         raise Foreign("a constant of it does not hold what it says")
 
 
-def _check_nodes(nodes: list[Message], constants: Mapping[str, Message]) -> None:
-    widths: dict[str, int] = {}
+def _check_nodes(nodes: list[Message], constants: Mapping[str, Message], numeric: int) -> None:
+    widths = {NUMERIC: numeric}  # the library refuses to be asked with another
     for node in nodes:
         domain, operator = _text(node["domain"]), _text(node["operator"])
         if operator not in OPERATORS.get(domain, ()):
             raise Foreign(f"it holds the operator {operator!r:.60} of {domain or 'ONNX'!r:.60}")
         given = _attributes(node, operator)
         inputs = [_text(name) for name in node["inputs"]]
-        if operator == "Reshape":
-            _note_width(node, constants, widths)
-        elif operator == "ArrayFeatureExtractor":
+        if (width := _width(operator, inputs, given, constants, widths)) is not None:
+            widths[_text(node["outputs"][0]) if len(node["outputs"]) == 1 else ""] = width
+        if operator == "ArrayFeatureExtractor":
             if len(inputs) != 2 or not _positions(constants.get(inputs[1])):
                 raise Foreign("it picks columns that it does not name")
         elif operator in _TRUSTING:
@@ -178,14 +178,26 @@ def _positions(constant: Message | None) -> bool:
     return bool((np.frombuffer(constant["raw"] or b"", dtype=np.int64) >= 0).all())
 
 
-def _note_width(node: Message, constants: Mapping[str, Message], widths: dict[str, int]) -> None:
-    """Remember a value whose rows have a width for certain: what is reshaped to [-1, width]."""
-    shape = constants.get(_text(node["inputs"][1])) if len(node["inputs"]) == 2 else None
-    if shape is None or shape["type"] != INT64 or node["attributes"] or len(node["outputs"]) != 1:
-        return
-    sizes = np.frombuffer(shape["raw"] or b"", dtype=np.int64)
-    if len(sizes) == 2 and sizes[0] == -1 and sizes[1] > 0:
-        widths[_text(node["outputs"][0])] = int(sizes[1])
+def _width(
+    operator: str,
+    inputs: list[str],
+    given: Attributes,
+    constants: Mapping[str, Message],
+    widths: Mapping[str, int],
+) -> int | None:
+    """How wide the rows of an operator's result are for certain, where that is easily told."""
+    known = [widths.get(name, 0) for name in inputs]
+    if operator == "Reshape" and len(inputs) == 2 and not given:
+        shape = constants.get(inputs[1])
+        if shape is not None and shape["type"] == INT64:
+            sizes = np.frombuffer(shape["raw"] or b"", dtype=np.int64)
+            if len(sizes) == 2 and sizes[0] == -1 and sizes[1] > 0:
+                return int(sizes[1])
+    if operator == "Mod" and len(inputs) == 2 and inputs[1] in constants:
+        return known[0] or None if not len(constants[inputs[1]]["dims"]) else None
+    if operator == "Concat" and "axis" in given and given["axis"]["i"] == 1:
+        return sum(known) if all(known) else None
+    return None
 
 
 def _text(name: bytes | None) -> str:

@@ -32,7 +32,7 @@ from components.model.portable.answers import (
 from components.model.portable.form import DOUBLE, INT64
 from components.model.portable.graph import Array, Graph
 from components.model.portable.inputs import Matrix
-from components.model.portable.trees import Tree, add_trees
+from components.model.portable.trees import Tree, add_trees, with_base
 
 # These classes themselves: a subclass may compute otherwise.
 _TREES = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
@@ -106,9 +106,8 @@ def _boosted(graph: Graph, matrix: Matrix, booster: Any) -> Answer:
     ]
     # Its first answer is the same for every row.
     row = np.zeros((1, booster.n_features_in_), dtype=np.float32)
-    base = np.asarray(booster._raw_predict_init(row), dtype=np.float64)
-    total = add_trees(graph, matrix, trees, booster.estimators_.shape[1])
-    raw = graph.add("Add", total, graph.constant(base))
+    base = np.asarray(booster._raw_predict_init(row), dtype=np.float64)[0]
+    raw = add_trees(graph, matrix, with_base(trees, base), booster.estimators_.shape[1])
     if type(booster) is GradientBoostingRegressor:
         return plain_value(graph, raw)
     scale = 2.0 if booster.loss == "exponential" else 1.0

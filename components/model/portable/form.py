@@ -40,7 +40,7 @@ OPERATORS: dict[str, frozenset[str]] = {
             "Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "Clip", "Concat", "ConstantOfShape",
             "Div", "Equal", "Erf", "Exp", "Expand", "Flatten", "Gather", "Gemm", "Greater",
             "GreaterOrEqual", "Identity", "IsInf", "IsNaN", "Less", "LessOrEqual", "Log", "MatMul",
-            "Max", "Min", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "ReduceLogSumExp",
+            "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "ReduceLogSumExp",
             "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Relu",
             "Reshape", "Shape", "Sigmoid", "Sign", "Slice", "Softmax", "Softplus", "Sqrt",
             "Squeeze", "StringConcat", "Sub", "Sum", "Tanh", "Transpose", "Unsqueeze", "Where",

@@ -130,7 +130,8 @@ def tensor(value: Array, name: str = "") -> onnx.TensorProto:
     """An array as the format holds it: numbers as raw bytes, texts one by one."""
     if value.dtype == object:
         encoded = [text.encode() for text in value.ravel().tolist()]
-        return helper.make_tensor(name, STRING, value.shape, encoded)
+        # The helper would pass them through an array that loses zero bytes at the end.
+        return onnx.TensorProto(name=name, data_type=STRING, dims=value.shape, string_data=encoded)
     return numpy_helper.from_array(np.asarray(value, order="C"), name)
 
 

@@ -17,17 +17,21 @@ from components.model.portable.graph import Graph, tensor
 
 @dataclass(frozen=True)
 class Matrix:
-    """A value of the graph: doubles of shape (n, width)."""
+    """A value of the graph: doubles of shape (n, width).
+
+    `certain` says whether `components.model.portable.check` finds the width by itself.
+    """
 
     name: str
     width: int
+    certain: bool = False
 
 
-def numbers(graph: Graph) -> str:
+def numbers(graph: Graph) -> Matrix:
     """The numeric columns, infinite ones as missing, as `components.model.score.prepare` does."""
-    return graph.add(
-        "Where", graph.add("IsInf", NUMERIC), graph.constant(np.array(np.nan)), NUMERIC
-    )
+    # What is left when a finite number is divided by infinity is itself; an infinite one has none.
+    name = graph.add("Mod", NUMERIC, graph.constant(np.array(np.inf)), fmod=1)
+    return Matrix(name, len(graph.columns.numeric), certain=True)
 
 
 def look_up(
@@ -82,8 +86,16 @@ def one_hot(graph: Graph, preprocess: Any) -> Matrix:
         parts.append(_scaled(graph, preprocess.named_transformers_["numeric"]))
     if "categorical" in preprocess.named_transformers_:
         parts.append(_indicators(graph, preprocess.named_transformers_["categorical"]))
+    return side_by_side(graph, parts)
+
+
+def side_by_side(graph: Graph, parts: Sequence[Matrix]) -> Matrix:
+    """One matrix of several, at least one."""
+    if len(parts) == 1:
+        return parts[0]
     name = graph.add("Concat", *(part.name for part in parts), axis=1)
-    return Matrix(name, sum(part.width for part in parts))
+    width = sum(part.width for part in parts)
+    return Matrix(name, width, all(part.certain for part in parts))
 
 
 def _scaled(graph: Graph, steps: Any) -> Matrix:

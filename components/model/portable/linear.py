@@ -18,8 +18,15 @@ from sklearn.linear_model import (
 from sklearn.linear_model._base import LinearClassifierMixin, LinearModel
 from sklearn.linear_model._ridge import _RidgeClassifierMixin
 
-from components.model.portable.answers import Answer, code, plain_value, probabilities, value
-from components.model.portable.graph import Graph
+from components.model.portable.answers import (
+    Answer,
+    code,
+    of_odds,
+    plain_value,
+    probabilities,
+    value,
+)
+from components.model.portable.graph import Array, Graph
 from components.model.portable.inputs import Matrix
 
 # A subclass is of the same form only where it computes by the same methods.
@@ -36,6 +43,7 @@ _SCORED = (
     LinearDiscriminantAnalysis.decision_function,
 )
 _DECIDED = (LinearClassifierMixin.predict, _RidgeClassifierMixin.predict)
+_SIGNS = np.array([[-1.0], [1.0]])
 _GENERALIZED = GammaRegressor.__mro__[1]
 
 
@@ -58,10 +66,19 @@ def add_linear(graph: Graph, matrix: Matrix, estimator: Any) -> Answer:
     weights = np.asarray(estimator.coef_, dtype=np.float64).reshape(-1, matrix.width)
     shifts = np.asarray(estimator.intercept_, dtype=np.float64).ravel()
     shifts = np.broadcast_to(shifts, len(weights))
-    raw = graph.add("Gemm", matrix.name, graph.constant(weights), graph.constant(shifts), transB=1)
+    classes, estimates = (
+        len(getattr(estimator, "classes_", ())),
+        hasattr(estimator, "predict_proba"),
+    )
+    if classes == 2 and estimates:
+        return of_odds(graph, _sums(graph, matrix, weights * _SIGNS, shifts * _SIGNS[:, 0]))
+    raw = _sums(graph, matrix, weights, shifts)
     if isinstance(estimator, _GENERALIZED):
         return value(graph, raw, estimator._base_loss.link)
-    if not hasattr(estimator, "classes_"):
+    if not classes:
         return plain_value(graph, raw)
-    answer = probabilities if hasattr(estimator, "predict_proba") else code
-    return answer(graph, raw, len(estimator.classes_))
+    return probabilities(graph, raw, classes) if estimates else code(graph, raw, classes)
+
+
+def _sums(graph: Graph, matrix: Matrix, weights: Array, shifts: Array) -> str:
+    return graph.add("Gemm", matrix.name, graph.constant(weights), graph.constant(shifts), transB=1)

@@ -72,10 +72,9 @@ class OnnxRuntime:
 
 def _texts(columns: Sequence[Sequence[str | None]], count: int) -> Array:
     """Texts row by row, (n, columns); a missing one is empty."""
-    texts = np.empty((count, len(columns)), dtype=object)  # others lose what follows a zero byte
-    for position, column in enumerate(columns):
-        texts[:, position] = [text or "" for text in column]
-    return texts
+    rows = [[text or "" for text in row] for row in zip(*columns, strict=True)]
+    # As objects: an array of texts would lose what follows a zero byte.
+    return np.array(rows, dtype=object).reshape(count, len(columns))
 
 
 def open_onnx(path: Path, sha256: str, columns: Columns) -> OnnxRuntime:
@@ -116,7 +115,9 @@ def _opened(data: bytes, digest: str, columns: Columns) -> OnnxRuntime:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _FATAL  # what goes wrong comes as an exception as well
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
         runtime = OnnxRuntime(session, facts, output, digest)
         answers = runtime.answer(_nothing_known(columns, 2))
     except Exception as error:  # the library's own errors have no common base but this

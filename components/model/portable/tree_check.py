@@ -52,12 +52,14 @@ def sound_ensemble(given: Attributes, width: int) -> bool:
         and _within(roots, inner)
         and all(_within(c[~ends], inner) and _within(c[ends], leaves) for c, ends in sides)
     )
+    if not fits:
+        return False
     # One numbering for both: the leaves follow the inner nodes.
     left, right = (
         np.concatenate([np.where(ends, child + inner, child), np.zeros(leaves, dtype=np.int64)])
         for child, ends in sides
     )
-    return fits and _walkable(roots, left, right, np.arange(inner + leaves) >= inner)
+    return _walkable(roots, left, right, np.arange(inner + leaves) >= inner)
 
 
 def sound_older(given: Attributes, width: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,19 @@ class Tree:
     leaf: Array
     value: Array
     target: int = 0
+
+
+def with_base(trees: Sequence[Tree], base: Array) -> list[Tree]:
+    """The same trees with sums that begin at a base, (targets,), as scikit-learn's do."""
+    first: dict[int, int] = {}
+    for position, tree in enumerate(trees):
+        first.setdefault(tree.target, position)
+    return [
+        replace(tree, value=base[tree.target] + tree.value)
+        if first[tree.target] == position
+        else tree
+        for position, tree in enumerate(trees)
+    ]
 
 
 def add_trees(graph: Graph, matrix: Matrix, trees: Sequence[Tree], targets: int) -> str:
@@ -83,11 +96,13 @@ def add_trees(graph: Graph, matrix: Matrix, trees: Sequence[Tree], targets: int)
 
 
 def guarded(graph: Graph, matrix: Matrix) -> str:
-    """The matrix in a shape that is known before it is computed.
+    """The matrix in a shape that is certain before it is computed.
 
     The operator reads the columns that the trees name without looking whether they are there. With
     this a file can be checked for it: see `components.model.portable.check`.
     """
+    if matrix.certain:
+        return matrix.name
     return graph.add("Reshape", matrix.name, graph.constant(np.array([-1, matrix.width])))
 
 
