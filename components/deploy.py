@@ -13,12 +13,15 @@ def deploy(
     job: str,
     start: str,
     end: str,
+    data: dsl.Input[dsl.Dataset],
     candidate: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Artifact],
     proof: dsl.Input[dsl.Artifact],
     card: dsl.Output[dsl.Markdown],
 ) -> str:
     """Deploy the candidate, if both proofs are there and speak of this very model.
+
+    Where another release was deployed since the evaluation, it is compared with that one first.
 
     Args:
         spec: the spec as JSON.
@@ -27,6 +30,7 @@ def deploy(
         job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
+        data: the window's rows, with labels.
         candidate: the candidate's folder.
         evaluation: the gate's verdict.
         proof: the serving proof.
@@ -41,6 +45,7 @@ def deploy(
     context = open_context(spec, store, run, job, start, end)
     return deploy_step(
         context,
+        data.path,
         candidate.path,
         evaluation.path,
         proof.path,

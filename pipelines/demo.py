@@ -116,14 +116,20 @@ class Demo:
             decision=decided.status,
             reason=decided.headline,
             outcome=_outcome(said),
-            serving=said["deploy"].headline if "deploy" in said else drift.champion,
+            serving=said["deploy"].headline if _deployed(said) else drift.champion,
         )
 
 
 def _outcome(said: dict[str, Entry]) -> str:
-    if "deploy" in said:
+    if _deployed(said):
         return f"deployed: {said['evaluate'].headline}"
+    if "deploy" in said:
+        return f"challenger rejected: {said['deploy'].headline}"
     return f"challenger rejected: {said['evaluate'].headline}" if "evaluate" in said else ""
+
+
+def _deployed(said: dict[str, Entry]) -> bool:
+    return "deploy" in said and said["deploy"].status == "ok"
 
 
 def _metric(verdict: Verdict) -> str:

@@ -89,7 +89,7 @@ class RunResult:
             "run": self.name,
             "summary": self.line,
             "decision": decided.status if decided else None,
-            "deployed": deployed.headline if deployed else None,
+            "deployed": deployed.headline if deployed and deployed.status == "ok" else None,
             "steps": [entry.model_dump(exclude={"run"}) for entry in self.entries],
         }
 
@@ -136,7 +136,7 @@ def _note_deployment(request: RunRequest) -> None:
 def _deed_done(said: dict[str, Entry]) -> bool:
     """Whether nothing is left to do but to tell people."""
     if "deploy" in said:
-        return said["deploy"].status == "ok"
+        return said["deploy"].status in ("ok", "reject")
     if "evaluate" in said and said["evaluate"].status != "accept":
         return said["evaluate"].status == "reject"
     return "decide" in said and said["decide"].status in ("none", "alert")

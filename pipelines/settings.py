@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from components.core import build
 from components.core.errors import UsageError
 
 _PREFIX = "DRIFTLINE_"
-# Read by the scripts before Python runs.
-_FOR_SCRIPTS = {"DRIFTLINE_VENV"}
+# Read by the scripts before Python runs, and facts about the image, which no user sets.
+_NO_SETTINGS = {"DRIFTLINE_VENV", build.IMAGE, build.COMMIT}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Settings:
         's3://bucket/x'
         """
         names = {f"{_PREFIX}{field.name.upper()}": field.name for field in fields(cls)}
-        given = {key for key in environment if key.startswith(_PREFIX)} - _FOR_SCRIPTS
+        given = {key for key in environment if key.startswith(_PREFIX)} - _NO_SETTINGS
         if unknown := sorted(given - names.keys()):
             word = unknown[0].removeprefix(_PREFIX).lower()
             close = difflib.get_close_matches(word, names.values(), n=1)

@@ -28,6 +28,7 @@ def train_and_prove(spec: str, store: str, run: str, start: str, end: str, as_of
         proven.set_caching_options(False)
         deploy(
             **common,
+            data=rows,
             candidate=candidate,
             evaluation=evaluated.outputs["evaluation"],
             proof=proven.outputs["proof"],

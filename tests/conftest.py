@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -77,3 +78,17 @@ def inbox():
         yield f"json://127.0.0.1:{server.server_address[1]}", received
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    """Wait for a condition, and fail when it does not come."""
+
+    def wait_for(condition, timeout=20.0):
+        pause, deadline = threading.Event(), time.monotonic() + timeout
+        while not (value := condition()):
+            assert time.monotonic() < deadline, "the condition did not come true in time"
+            pause.wait(0.01)
+        return value
+
+    return wait_for

@@ -59,6 +59,8 @@ def _news(state: str, error: str, said: dict[str, Entry]) -> tuple[Kind, str]:
         where = f"{stuck[-1]} did not end" if stuck else f"the run ended as {state}"
         return "failed", f"{where}{f': {error}' if error else ''}"
     if deployed := said.get("deploy"):
+        if deployed.status == "reject":  # somebody else's release was faster, and is better
+            return "rejected", f"challenger rejected: {deployed.headline}{_because(said)}"
         return "deployed", f"deployed {deployed.headline}{_because(said)}"
     if evaluated := said.get("evaluate"):
         return "rejected", f"challenger rejected: {evaluated.headline}{_because(said)}"

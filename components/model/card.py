@@ -6,11 +6,18 @@ measured, and what was not measured is not in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
+from components.model.card_context import data_section, monitoring_section
+from components.model.markdown import cell, table
 from components.model.records import Bounds, Evaluation, RuntimeRecord, TrainingRecord
 from components.model.words import number, signed, span
 from components.spec.model import Spec
+
+if TYPE_CHECKING:
+    from components.drift.variation import Variation
+    from components.schema.schema import Schema
 
 # So many of the most important features are listed.
 _TOP = 10
@@ -22,6 +29,9 @@ def model_card(
     evaluation: Evaluation | None = None,
     lineage: Mapping[str, str] | None = None,
     runtime: RuntimeRecord | None = None,
+    *,
+    schema: Schema | None = None,
+    variation: Variation | None = None,
 ) -> str:
     """Write the card of a release.
 
@@ -31,6 +41,8 @@ def model_card(
         evaluation: the gate's verdict, where it was asked.
         lineage: where the release comes from, by name.
         runtime: what it travels in for serving; older releases do not know.
+        schema: what the columns looked like in the training window.
+        variation: how much the training window varied by itself.
     """
     parts = [
         f"# {spec.model}",
@@ -43,7 +55,10 @@ def model_card(
         _importances(record),
         "## Training",
         _training(spec, record),
+        *data_section(schema),
         *_serving(runtime),
+        "## What monitoring holds it to",
+        monitoring_section(spec, variation),
         "## Limits",
         _limits(spec, record),
         *_lineage(lineage or {}),
@@ -53,7 +68,7 @@ def model_card(
 
 def _purpose(spec: Spec, record: TrainingRecord) -> str:
     columns = spec.columns
-    shown = ", ".join(f"`{_cell(value)}`" for value in record.classes[:20])
+    shown = ", ".join(f"`{cell(value)}`" for value in record.classes[:20])
     classes = f" ({len(record.classes)} classes: {shown})" if record.classes else ""
     return (
         f"Predicts `{columns.target}`{classes} from {len(columns.numeric)} numeric and "
@@ -70,7 +85,7 @@ def _quality(record: TrainingRecord) -> str:
         "fitted on."
     )
     rows = [(name, number(value)) for name, value in record.metrics.items()]
-    return f"{headline}\n\n{_table(('metric', 'value'), rows)}"
+    return f"{headline}\n\n{table(('metric', 'value'), rows)}"
 
 
 def _slices(record: TrainingRecord) -> Iterable[str]:
@@ -81,7 +96,7 @@ def _slices(record: TrainingRecord) -> Iterable[str]:
             for s in record.slices
         ]
         yield "### By slice"
-        yield _table(head, rows)
+        yield table(head, rows)
 
 
 def _gate(evaluation: Evaluation | None) -> Iterable[str]:
@@ -89,7 +104,7 @@ def _gate(evaluation: Evaluation | None) -> Iterable[str]:
         return
     yield f"## Against the {evaluation.against}"
     outcome = "accepted" if evaluation.verdict == "accept" else "rejected"
-    reasons = "\n".join(f"- {_cell(reason)}" for reason in evaluation.reasons)
+    reasons = "\n".join(f"- {cell(reason)}" for reason in evaluation.reasons)
     yield f"The gate {outcome} it:\n\n{reasons}"
     judged = [part for part in evaluation.slices if part.difference is not None]
     if judged:
@@ -105,7 +120,7 @@ def _gate(evaluation: Evaluation | None) -> Iterable[str]:
             )
             for s in judged
         ]
-        yield _table(head, rows)
+        yield table(head, rows)
 
 
 def _importances(record: TrainingRecord) -> str:
@@ -115,7 +130,7 @@ def _importances(record: TrainingRecord) -> str:
         f"How much {record.metric} loses when a column is shuffled, in shares of the sum of all "
         "losses; it says what the model uses, not what causes the target."
     )
-    return f"{note}\n\n{_table(('column', 'share'), rows)}"
+    return f"{note}\n\n{table(('column', 'share'), rows)}"
 
 
 def _training(spec: Spec, record: TrainingRecord) -> str:
@@ -133,7 +148,7 @@ def _training(spec: Spec, record: TrainingRecord) -> str:
         ("libraries", ", ".join(f"{name} {v}" for name, v in record.libraries.items())),
         *(("remark of the estimator", remark) for remark in record.remarks),
     ]
-    return _table(("", ""), rows)
+    return table(("", ""), rows)
 
 
 def _serving(runtime: RuntimeRecord | None) -> Iterable[str]:
@@ -141,7 +156,7 @@ def _serving(runtime: RuntimeRecord | None) -> Iterable[str]:
         return
     yield "## Serving"
     if runtime.chosen == "skops":
-        yield f"Served by scikit-learn itself, from skops: {_cell(runtime.reason)}."
+        yield f"Served by scikit-learn itself, from skops: {cell(runtime.reason)}."
         return
     yield (
         f"Served from ONNX: of {runtime.rows:,} answers, to the holdout and to rows with values "
@@ -159,27 +174,14 @@ def _limits(spec: Spec, record: TrainingRecord) -> str:
     ]
     small = [f"{s.column}={s.value}" for s in record.slices if s.score is None]
     if small:
-        lines.append(f"How good it is there was not measured: {_cell(', '.join(small))}.")
+        lines.append(f"How good it is there was not measured: {cell(', '.join(small))}.")
     return "\n".join(f"- {line}" for line in lines)
 
 
 def _lineage(lineage: Mapping[str, str]) -> Iterable[str]:
     if lineage:
         yield "## Where it comes from"
-        yield _table(("", ""), list(lineage.items()))
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    """Text that cannot break out of its cell: values of columns come from anywhere."""
-    text = " ".join(str(value).split())
-    for sign in "\\|`*_[]<>":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+        yield table(("", ""), list(lineage.items()))
 
 
 def _value(value: float | None) -> str:

@@ -66,7 +66,13 @@ class LocalTarget(Target):
         settled = state.underway is None and all(
             replica.ready and replica.version == champion for replica in replicas
         )
-        return Status(champion=champion, settled=settled, replicas=replicas, note=_note(state))
+        return Status(
+            champion=champion,
+            settled=settled,
+            replicas=replicas,
+            note=_note(state),
+            underway=state.underway.entry.version if state.underway else None,
+        )
 
     def deploy(
         self,

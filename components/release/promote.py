@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from components.core.errors import ReleaseError
 from components.core.window import Window, format_time
 from components.model.card import model_card
+from components.model.card_page import card_page
+from components.model.files import CARD, CARD_PAGE, SPEC
 from components.model.records import Evaluation
 from components.release.package import Manifest, content_version, load_release, seal
 
@@ -32,7 +35,14 @@ class Proof(Protocol):
 
 
 def package_release(
-    candidate: Path, evaluation: Evaluation, proof: Proof, folder: Path, *, run: str, reason: str
+    candidate: Path,
+    evaluation: Evaluation,
+    proof: Proof,
+    folder: Path,
+    *,
+    run: str,
+    reason: str,
+    built: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Make a release's folder from a candidate, if both proofs speak for this very model.
 
@@ -43,6 +53,7 @@ def package_release(
         folder: where the release goes; must not exist.
         run: the run that deploys.
         reason: why the candidate was trained.
+        built: what the code was built from, by name: image and commit, where they are known.
 
     Raises:
         ReleaseError: when a proof is negative, or speaks of another model.
@@ -71,9 +82,20 @@ def package_release(
     trained.extract(trained.manifest.files, folder)
     (folder / "evaluation.json").write_text(evaluation.model_dump_json(indent=2), encoding="utf-8")
     (folder / "serving.json").write_text(proof.model_dump_json(indent=2), encoding="utf-8")
-    lineage = {**trained.manifest.lineage, "run": run, "reason": reason}
+    spec_sha256 = trained.manifest.files[SPEC]
+    known = {"run": run, "reason": reason, "spec sha256": spec_sha256, **(built or {})}
+    lineage = {**trained.manifest.lineage, **known}
     runtime = trained.runtime_record
-    card = model_card(trained.spec, trained.training, evaluation, lineage, runtime)
-    (folder / "card.md").write_text(card, encoding="utf-8")
+    card = model_card(
+        trained.spec,
+        trained.training,
+        evaluation,
+        lineage,
+        runtime,
+        schema=trained.schema,
+        variation=trained.variation,
+    )
+    (folder / CARD).write_text(card, encoding="utf-8")
+    (folder / CARD_PAGE).write_text(card_page(card, trained.manifest.model), encoding="utf-8")
     end = format_time(Window.parse(trained.training.window).end)
     return seal(folder, trained.manifest.model, content_version(folder, end), lineage)

@@ -45,12 +45,16 @@ class Replica(Document):
 
 
 class Status(Document):
-    """What a target serves at this moment; `settled` when every replica serves the champion."""
+    """What a target serves at this moment; `settled` when every replica serves the champion.
+
+    `underway` is the release that somebody is rolling out just now.
+    """
 
     champion: str | None
     settled: bool
     replicas: list[Replica]
     note: str = ""
+    underway: str | None = None
 
 
 class Target(ABC):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from components.core.errors import ServingError
 from components.model.files import MODEL, TRAINING
 from components.release.package import digest, seal
+from components.release.target import Target
 from components.release.targets import open_target
 from components.spec.context import Context
 from components.steps.files import write_output
@@ -38,17 +39,25 @@ def train_step(context: Context, data: str, candidate: str) -> TrainingRecord:
 
 def evaluate_step(context: Context, data: str, candidate: str, destination: str) -> Evaluation:
     """Compare the candidate with the champion on rows that neither has seen."""
-    from components.model.evaluate import evaluate_candidate
-
-    with context.step("evaluate") as say, tempfile.TemporaryDirectory() as scratch:
-        champion = open_target(context.spec, context.store).champion()
-        opponent = champion.extract([MODEL, TRAINING], Path(scratch)) if champion else None
-        evaluation = evaluate_candidate(context.spec, Path(data), Path(candidate), opponent)
-        if champion:
-            evaluation = evaluation.model_copy(update={"champion_version": champion.version})
+    with context.step("evaluate") as say:
+        target = open_target(context.spec, context.store)
+        evaluation = compare(context, target, data, Path(candidate))
         write_output(destination, evaluation.model_dump_json(indent=2))
         say(evaluation.verdict, evaluation.reasons[0])
     return evaluation
+
+
+def compare(context: Context, target: Target, data: str, candidate: Path) -> Evaluation:
+    """Hold a candidate against what is deployed at this moment."""
+    from components.model.evaluate import evaluate_candidate
+
+    champion = target.champion()
+    with tempfile.TemporaryDirectory() as scratch:
+        opponent = champion.extract([MODEL, TRAINING], Path(scratch)) if champion else None
+        evaluation = evaluate_candidate(context.spec, Path(data), candidate, opponent)
+    if champion is None:
+        return evaluation
+    return evaluation.model_copy(update={"champion_version": champion.version})
 
 
 def validate_step(context: Context, data: str, candidate: str, destination: str) -> ServingProof:

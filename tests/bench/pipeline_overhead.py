@@ -39,7 +39,7 @@ def in_one_process(store: str) -> None:
     train_step(context, data, candidate)
     assert evaluate_step(context, data, candidate, evaluation).verdict == "accept"
     validate_step(context, data, candidate, proof)
-    deploy_step(context, candidate, evaluation, proof, str(folder / "card"))
+    deploy_step(context, data, candidate, evaluation, proof, str(folder / "card"))
     notify_step(context, "SUCCEEDED", "")
 
 

@@ -11,7 +11,7 @@ from components.check_drift import check_drift
 from components.check_performance import check_performance
 from components.check_schema import check_schema
 from components.check_skew import check_skew
-from components.core.errors import BlockedError, ConflictError, ReleaseError, ServingError
+from components.core.errors import BlockedError, ReleaseError, ServingError
 from components.core.storage import Store
 from components.core.window import Window
 from components.decide import decide
@@ -110,7 +110,9 @@ def go_through_training(world):
     outputs = run.train(data)
     answer, evaluation = run.evaluate(data, outputs["candidate"])
     proof = run.validate(data, outputs["candidate"])
-    version, card = run.deploy(candidate=outputs["candidate"], evaluation=evaluation, proof=proof)
+    version, card = run.deploy(
+        data=data, candidate=outputs["candidate"], evaluation=evaluation, proof=proof
+    )
     return {
         "run": run,
         "data": data,
@@ -183,21 +185,28 @@ def test_deploy_packages_what_was_proven(world, trained):
 
 def test_a_deploy_step_that_is_tried_again_changes_nothing(world, trained):
     before = LocalTarget(Store(world.store), "orders").history()
-    proofs = {name: trained[name] for name in ("candidate", "evaluation", "proof")}
+    proofs = {name: trained[name] for name in ("data", "candidate", "evaluation", "proof")}
     version, _ = trained["run"].deploy(**proofs)
 
     assert version == trained["version"]
     assert LocalTarget(Store(world.store), "orders").history() == before
 
 
-def test_a_champion_that_changed_since_the_evaluation_is_not_replaced(world, trained):
+def test_a_candidate_that_was_compared_with_another_champion_is_compared_again(world, trained):
     forger = Run(world, "forger", "2024-01-01", "2024-03-01")
     other = forger.new(dsl.Artifact, "other-champion")
     Path(other.path).write_text(
         json.dumps({**document(trained["evaluation"]), "champion": "f" * 64})
     )
-    with pytest.raises(ConflictError, match="compared with model ffffffff"):
-        forger.deploy(candidate=trained["candidate"], evaluation=other, proof=trained["proof"])
+    version, card = forger.deploy(
+        data=trained["data"],
+        candidate=trained["candidate"],
+        evaluation=other,
+        proof=trained["proof"],
+    )
+
+    assert version == trained["version"]
+    assert "the challenger is the champion itself" in Path(card.path).read_text()
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_nothing_is_deployed_without_both_proofs(compiled):
     deploys = [task for name, task in tasks(compiled["training"]) if name == "deploy"]
     gates = [task for name, task in tasks(compiled["training"]) if "triggerPolicy" in task]
 
-    assert {"evaluation", "proof", "candidate"} == set(deploys[0]["inputs"]["artifacts"])
+    assert {"data", "evaluation", "proof", "candidate"} == set(deploys[0]["inputs"]["artifacts"])
     assert "validate-serving" in deploys[0]["dependentTasks"]
     assert any("'accept'" in gate["triggerPolicy"].get("condition", "") for gate in gates)
 

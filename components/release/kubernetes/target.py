@@ -93,11 +93,13 @@ class KubernetesTarget(Target):
             and len(staying) == wanted
             and all(replica.ready and replica.version == champion for replica in staying)
         )
+        mark = seen.underway
         return Status(
             champion=champion,
             settled=settled,
             replicas=[*staying, *leaving],
             note=self._note(seen),
+            underway=mark.version if mark and not self._is_stale(mark) else None,
         )
 
     def deploy(
