@@ -12,7 +12,7 @@ from components.model.card import model_card
 from components.model.card_page import card_page
 from components.model.files import CARD, CARD_PAGE, SPEC
 from components.model.records import Evaluation
-from components.release.package import Manifest, content_version, load_release, seal
+from components.release.package import Manifest, Release, content_version, load_release, seal
 
 
 class Proof(Protocol):
@@ -32,6 +32,39 @@ class Proof(Protocol):
 
     def model_dump_json(self, *, indent: int | None = None) -> str:
         """The proof as it is kept."""
+
+
+def check_proofs(trained: Release, evaluation: Evaluation, proof: Proof) -> None:
+    """Refuse a candidate that was not proven, or whose proofs speak of another model.
+
+    Args:
+        trained: the sealed candidate.
+        evaluation: the gate's verdict.
+        proof: the serving proof.
+
+    Raises:
+        ReleaseError: naming what stands against it.
+    """
+    sha256 = trained.manifest.files["model.skops"]
+    if evaluation.verdict != "accept":
+        raise ReleaseError(
+            f"the gate rejected this candidate: {evaluation.reasons[0]}; it is not deployed"
+        )
+    if not proof.passed:
+        raise ReleaseError("the serving proof of this candidate failed; it is not deployed")
+    answering = trained.runtime_sha256
+    # A proof from before models travelled in two forms is one of scikit-learn's file.
+    answered = proof.runtime_sha256 or proof.model_sha256
+    for name, judged, own in (
+        ("gate", evaluation.challenger, sha256),
+        ("serving proof", proof.model_sha256, sha256),
+        ("serving proof", answered, answering),
+    ):
+        if judged != own:
+            raise ReleaseError(
+                f"the {name} judged model {judged[:8]}, not this candidate's {own[:8]}; "
+                "run the training pipeline again"
+            )
 
 
 def package_release(
@@ -59,26 +92,7 @@ def package_release(
         ReleaseError: when a proof is negative, or speaks of another model.
     """
     trained = load_release(candidate)
-    sha256 = trained.manifest.files["model.skops"]
-    if evaluation.verdict != "accept":
-        raise ReleaseError(
-            f"the gate rejected this candidate: {evaluation.reasons[0]}; it is not deployed"
-        )
-    if not proof.passed:
-        raise ReleaseError("the serving proof of this candidate failed; it is not deployed")
-    answering = trained.runtime_sha256
-    # A proof from before models travelled in two forms is one of scikit-learn's file.
-    answered = proof.runtime_sha256 or proof.model_sha256
-    for name, judged, own in (
-        ("gate", evaluation.challenger, sha256),
-        ("serving proof", proof.model_sha256, sha256),
-        ("serving proof", answered, answering),
-    ):
-        if judged != own:
-            raise ReleaseError(
-                f"the {name} judged model {judged[:8]}, not this candidate's {own[:8]}; "
-                "run the training pipeline again"
-            )
+    check_proofs(trained, evaluation, proof)
     trained.extract(trained.manifest.files, folder)
     (folder / "evaluation.json").write_text(evaluation.model_dump_json(indent=2), encoding="utf-8")
     (folder / "serving.json").write_text(proof.model_dump_json(indent=2), encoding="utf-8")

@@ -15,8 +15,8 @@ from components.core.errors import ConflictError
 from components.core.window import parse_duration
 from components.model.files import MODEL
 from components.model.records import Evaluation
-from components.release.package import read_manifest
-from components.release.promote import package_release
+from components.release.package import load_release, read_manifest
+from components.release.promote import check_proofs, package_release
 from components.release.target import Deployment, Target
 from components.release.targets import open_target
 from components.serving.records import ServingProof
@@ -75,6 +75,7 @@ def deploy_step(
             tell=tell,
         )
         judged = Evaluation.model_validate_json(Path(evaluation).read_bytes())
+        check_proofs(load_release(work.candidate), judged, work.proof)
         done = work.earlier() or work.deploy(judged)
         write_output(card, done.card)
         say(done.status, done.headline)
@@ -119,7 +120,7 @@ class _Deploying:
         for attempt in range(1, _ATTEMPTS + 1):
             self.target.repair(self.tell)
             current = self.target.current()
-            if judged.verdict == "accept" and self._model_of(current) != judged.champion:
+            if self._model_of(current) != judged.champion:
                 self.tell(f"the champion is {_named(current)}: it is compared with that")
                 judged = compare(self.context, self.target, self.data, self.candidate)
                 if judged.verdict == "reject":

@@ -224,7 +224,7 @@ def test_nothing_is_deployed_without_a_proof_that_speaks_of_it(
     forger = Run(world, "forger", "2024-01-01", "2024-03-01")
     forged = forger.new(dsl.Artifact, f"forged-{which}")
     Path(forged.path).write_text(json.dumps({**document(trained[which]), **change}))
-    proofs = {name: trained[name] for name in ("candidate", "evaluation", "proof")}
+    proofs = {name: trained[name] for name in ("data", "candidate", "evaluation", "proof")}
 
     with pytest.raises(ReleaseError, match=expected):
         forger.deploy(**{**proofs, which: forged})
