@@ -19,6 +19,10 @@ class Console:
         """Print one line of the result."""
         print(line, file=self._out, flush=True)
 
+    def note(self, line: str) -> None:
+        """Print one line that is no result: something happened that a person should know."""
+        print(f"driftline: {line}", file=sys.stderr, flush=True)
+
     def table(self, rows: Sequence[Mapping[str, str]]) -> None:
         """Print rows that have the same keys as a table; long texts are cut."""
         shown = [{key: _cut(value) for key, value in row.items()} for row in rows]

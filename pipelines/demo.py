@@ -220,8 +220,8 @@ def _farewell(demo: Demo, console: Console) -> None:
     current = demo.target.current()
     if current is None:  # the farewell follows a deployment
         raise DriftlineError("nothing is deployed; run the demonstration again with --fresh")
-    card = demo.store.path(f"{demo.spec.model}/releases/{current.version}/card.md")
-    console.say(f"Model card of the champion:\n  {card}")
+    card = Path(demo.store.path(f"{demo.spec.model}/releases/{current.version}/card.html"))
+    console.say(f"Model card of the champion:\n  {card.resolve().as_uri()}")
     console.say("\nTry next:")
     flags = f"--store {demo.home}"
     for command in (

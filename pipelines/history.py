@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from components.core.errors import ReleaseError
+from components.core.errors import ReleaseError, UsageError
+from components.model.card_page import card_page
+from components.model.files import CARD, CARD_PAGE
 from components.release.package import Release
 from components.release.target import Deployment, Status, Target
 
@@ -43,6 +46,22 @@ def show(target: Target, version: str) -> Release:
         ReleaseError: when there is no such release, or it is damaged.
     """
     return target.releases.open(version) if version else target.require_champion()
+
+
+def write_page(release: Release, path: Path) -> None:
+    """Write a release's model card as a page.
+
+    Raises:
+        UsageError: when it cannot be written there.
+    """
+    if CARD_PAGE in release.manifest.files:
+        page = release.text(CARD_PAGE)
+    else:  # an older release
+        page = card_page(release.text(CARD), release.manifest.model)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}; choose another") from None
 
 
 def verify_rows(target: Target, version: str = "") -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,8 +37,9 @@ def list_releases(spec: Spec = "", store: StoreOption = "", as_json: Json = Fals
     """
     from pipelines.history import list_rows
 
-    rows = list_rows(_target(spec, store))
-    console = Console()
+    target, console = _target(spec, store), Console()
+    target.repair(console.note)
+    rows = list_rows(target)
     if as_json:
         console.say(json.dumps(rows, indent=2))
     elif rows:
@@ -49,22 +51,29 @@ def list_releases(spec: Spec = "", store: StoreOption = "", as_json: Json = Fals
 @app.command("show")
 def show_release(
     version: Annotated[str, typer.Argument(help="A release; the champion by default.")] = "",
+    html: Annotated[
+        Path | None, typer.Option(help="Write the card there, as a page to open or to pass on.")
+    ] = None,
     spec: Spec = "",
     store: StoreOption = "",
     as_json: Json = False,
 ) -> None:
     """Show a release's model card.
 
-    Example: driftline releases show
+    Example: driftline releases show --html card.html
     """
-    from pipelines.history import show
+    from pipelines.history import show, write_page
 
     release = show(_target(spec, store), version)
     console = Console()
+    if html is not None:
+        write_page(release, html)
     if as_json:
         console.say(release.manifest.model_dump_json(indent=2))
-        return
-    console.say(release.text("card.md"))
+    elif html is None:
+        console.say(release.text("card.md"))
+    else:
+        console.say(str(html))
 
 
 @app.command("verify")
@@ -102,9 +111,9 @@ def show_status(spec: Spec = "", store: StoreOption = "", as_json: Json = False)
     """
     from pipelines.history import status_document, status_lines
 
-    target = _target(spec, store)
+    target, console = _target(spec, store), Console()
+    target.repair(console.note)
     status, current = target.status(), target.current()
-    console = Console()
     if as_json:
         console.say(json.dumps(status_document(status, current), indent=2))
         return

@@ -46,10 +46,11 @@ def monitoring_section(spec: Spec, variation: Variation | None) -> str:
     rows = [
         (
             "schema",
-            f"more than {percent(checks.schema_.missing)} more missing values, more than "
-            f"{percent(checks.schema_.categories)} of the rows with a new category, more than "
-            f"{percent(checks.schema_.outside)} outside of the range and "
-            f"{checks.schema_.range:g} times its width beyond",
+            "what the footer shows to be another form; a share of missing values that grew by "
+            f"more than {percent(checks.schema_.missing)}; new categories in more than "
+            f"{percent(checks.schema_.categories)} of the rows; more than "
+            f"{percent(checks.schema_.outside)} of the rows outside of the range, which is "
+            f"widened by {checks.schema_.range:g} times its width on each side",
         ),
         (
             "data drift",

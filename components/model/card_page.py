@@ -20,13 +20,13 @@ h3 { font-size: 1.05rem; margin: 1.5rem 0 0.5rem; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: 0.925rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.4rem 1rem 0.4rem 0.5rem;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; min-width: 5.5rem;
+  border-bottom: 1px solid var(--line); overflow-wrap: break-word;
   font-variant-numeric: tabular-nums; }
 th { color: var(--faint); font-weight: 600; white-space: nowrap; overflow-wrap: normal; }
 thead tr:not(:has(th:not(:empty))) { display: none; }
 tbody tr:nth-child(odd) { background: var(--band); }
 code { font: 0.9em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
-  background: var(--band); padding: 0.1em 0.3em; border-radius: 3px; }
+  overflow-wrap: anywhere; background: var(--band); padding: 0.1em 0.3em; border-radius: 3px; }
 ul { padding-left: 1.25rem; }
 @media print { main { max-width: none; padding: 0; } h2 { break-after: avoid; }
   tr { break-inside: avoid; } }

@@ -8,7 +8,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from components.core.process import ProcessId
 from components.core.storage import Store
+from components.release.deployment import DeploymentRecord, Underway
 from components.release.package import seal
 from components.release.targets import open_target
 from pipelines.cli import app
@@ -69,6 +71,30 @@ def test_a_card_is_shown(releases):
     missing = releases("show", "v9")
     assert missing.exit_code == 1
     assert "there is no release 'v9'" in missing.stderr
+
+
+def test_a_card_is_written_as_a_page(releases, tmp_path):
+    written = releases("show", "v3", "--html", str(tmp_path / "card.html"))
+
+    assert written.stdout.strip() == str(tmp_path / "card.html")
+    assert "<h1>card of v3</h1>" in (tmp_path / "card.html").read_text()
+    nowhere = releases("show", "--html", str(tmp_path / "no" / "card.html"))
+    assert nowhere.exit_code == 2
+    assert "cannot be written" in nowhere.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "status"])
+def test_looking_ends_what_an_interrupted_rollout_left(world, releases, command):
+    record = DeploymentRecord(Store(world.store), "orders")
+    gone = ProcessId.own().model_copy(update={"started": "before"})
+    entry = record.read().champion.model_copy(update={"version": "v3", "run": "march"})
+    mark = Underway(entry=entry, owner=gone, until="2999-01-01")
+    record.change(lambda state: state.begun(mark))
+    told = releases(command)
+
+    assert "driftline: the deploy of v3 by march was interrupted; it is undone" in told.stderr
+    assert "v2" in told.stdout
+    assert record.read().underway is None
 
 
 def test_verify_names_what_is_wrong_and_fails(world, releases):
