@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ from components.core.errors import ReleaseError, UsageError
 from components.model.card_page import card_page
 from components.model.files import CARD, CARD_PAGE
 from components.release.package import Release
-from components.release.target import Deployment, Status, Target
+from components.release.target import Deployment, Failure, Status, Target
 
 
 def list_rows(target: Target) -> list[dict[str, str]]:
     """One row a release, oldest first, as text."""
     history = target.history()
     current = history[-1].version if history else None
+    failed = {failure.entry.version: failure for failure in target.failures()}
     rows = []
     for version in sorted({*target.releases.versions(), *(entry.version for entry in history)}):
         served = [entry for entry in history if entry.version == version]
@@ -25,11 +27,19 @@ def list_rows(target: Target) -> list[dict[str, str]]:
                 "version": version,
                 "serving": "champion" if version == current else "",
                 "state": _state(target, version),
-                "deployed": first.at if first else "never",
-                "reason": first.reason if first else "",
+                "deployed": _moment(first.at) if first else "never",
+                "reason": first.reason if first else _why_not(failed.get(version)),
             }
         )
     return rows
+
+
+def _moment(at: str) -> str:
+    return datetime.fromisoformat(at).isoformat(timespec="seconds")
+
+
+def _why_not(failure: Failure | None) -> str:
+    return f"{failure.entry.action} failed: {failure.problem}" if failure else ""
 
 
 def _state(target: Target, version: str) -> str:

@@ -16,7 +16,7 @@ from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from components.core.storage import Store
-    from components.release.target import Target
+    from components.release.target import Progress, Target
 
 app = typer.Typer(help="What is deployed, what was, and back again.", no_args_is_help=True)
 
@@ -142,11 +142,13 @@ def deploy(
         raise ReleaseError(f"release {version} is deployed already")
     console = Console(quiet=as_json)
     with console.task(f"deploying {version}") as update:
-        after = target.deploy(version, expected=expected, run=_RUN, reason=reason, progress=update)
+        last = _Last(update)
+        after = target.deploy(version, expected=expected, run=_RUN, reason=reason, progress=last)
     if as_json:
         console.say(after.model_dump_json(indent=2))
         return
-    console.say(f"{after.version} serves now, instead of {expected or 'nothing'}")
+    console.say(f"{after.version} is the champion now, instead of {expected or 'nothing'}")
+    console.say(last.sentence)
 
 
 @app.command("rollback")
@@ -165,11 +167,14 @@ def rollback(
     before = target.current()
     console = Console(quiet=as_json)
     with console.task("rolling back") as update:
-        after = target.rollback(to or None, run=_RUN, reason=reason, progress=update)
+        last = _Last(update)
+        after = target.rollback(to or None, run=_RUN, reason=reason, progress=last)
     if as_json:
         console.say(after.model_dump_json(indent=2))
         return
-    console.say(f"{after.version} serves again, instead of {before.version if before else '-'}")
+    replaced = before.version if before else "-"
+    console.say(f"{after.version} is the champion again, instead of {replaced}")
+    console.say(last.sentence)
 
 
 @app.command("gc")
@@ -208,6 +213,18 @@ def collect_garbage(
     for each in [*found.releases, *found.incomplete, *found.files]:
         console.say(each)
     console.say(f"{'would be removed' if dry_run else 'removed'}: {found.headline}")
+
+
+class _Last:
+    """Passes progress on, and keeps the last sentence: how it ended."""
+
+    def __init__(self, update: Progress) -> None:
+        self._update = update
+        self.sentence = ""
+
+    def __call__(self, sentence: str) -> None:
+        self.sentence = sentence
+        self._update(sentence)
 
 
 def _place(spec: str, store: str) -> tuple[Store, str]:

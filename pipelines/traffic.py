@@ -48,7 +48,12 @@ def replay_traffic(
     # No batch of that many rows can span more hours than one request may.
     batch = min(MAX_HOURS, spec.serving.max_rows)
     prefixes = spec.estimator.allowed_prefixes
-    running = RunningServer(release.folder, log_store=store, allowed_prefixes=prefixes)
+    running = RunningServer(
+        release.folder,
+        log_store=store,
+        allowed_prefixes=prefixes,
+        manifest_sha256=release.manifest_sha256,
+    )
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(_read, spec, window)  # while the server starts
         with running as server, server.client() as client:

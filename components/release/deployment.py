@@ -7,7 +7,7 @@ a release that was, and a rollout whose process was killed can be told from one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pydantic import Field
 
@@ -16,7 +16,10 @@ from components.core.process import ProcessId
 from components.core.storage import Store
 from components.core.verdict import Document
 from components.core.window import parse_time
-from components.release.target import Deployment
+from components.release.target import Deployment, Failure
+
+OFF = timedelta(minutes=2)
+"""How far the clocks of two machines may be apart."""
 
 _ATTEMPTS = 20
 _REMEMBERED = 20
@@ -25,8 +28,8 @@ _REMEMBERED = 20
 class Underway(Document):
     """A rollout that is not proven yet, and who is at it.
 
-    Who is at it says so again before `until`; past that he is given up, as he is when his process
-    was seen to be gone.
+    Who is at it says so again before `until`. He is given up once his process was seen to be gone;
+    on another machine, some time past that, since its clock may be a little off.
     """
 
     entry: Deployment
@@ -36,15 +39,8 @@ class Underway(Document):
     @property
     def is_stale(self) -> bool:
         """Whether whoever began it is gone."""
-        return self.owner.is_gone or parse_time(self.until) <= datetime.now(UTC)
-
-
-class Failed(Document):
-    """A rollout that was undone, when, and why."""
-
-    entry: Deployment
-    ended: str
-    problem: str
+        late = parse_time(self.until) + (timedelta() if self.owner.is_here else OFF)
+        return self.owner.is_gone or late <= datetime.now(UTC)
 
 
 class DeploymentState(Document):
@@ -56,7 +52,7 @@ class DeploymentState(Document):
     model: str
     history: list[Deployment]
     underway: Underway | None = None
-    failed: list[Failed] = Field(default_factory=list)
+    failed: list[Failure] = Field(default_factory=list)
 
     @property
     def champion(self) -> Deployment | None:
@@ -86,7 +82,7 @@ class DeploymentState(Document):
         if self.underway is None:
             return self
         ended = datetime.now(UTC).isoformat(timespec="milliseconds")
-        failed = Failed(entry=self.underway.entry, ended=ended, problem=problem)
+        failed = Failure(entry=self.underway.entry, ended=ended, problem=problem)
         kept = [*self.failed, failed][-_REMEMBERED:]
         return self.model_copy(update={"failed": kept, "underway": None})
 

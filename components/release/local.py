@@ -14,6 +14,7 @@ from components.release.servers import Answer, ServerNote, Servers, answering
 from components.release.switch import Pace, Switch, taken_by
 from components.release.target import (
     Deployment,
+    Failure,
     Progress,
     Replica,
     Status,
@@ -55,6 +56,10 @@ class LocalTarget(Target):
     def history(self) -> list[Deployment]:
         """Every deployment and rollback that was proven, oldest first."""
         return self._record.read().history
+
+    def failures(self) -> list[Failure]:
+        """The last rollouts that were undone, oldest first."""
+        return self._record.read().failed
 
     def status(self) -> Status:
         """What is served at this moment, server by server."""

@@ -66,10 +66,9 @@ class ServerNote(Document):
         found = self.refused
         return found is not None and (found.version, found.at) == (entry.version, entry.at)
 
-    def is_live(self, now: datetime) -> bool:
-        """Whether it gave a sign of life lately, and its process was not seen to be gone."""
-        silent_s = (now - parse_time(self.beat)).total_seconds()
-        return silent_s < _SILENT_S and not self.process.is_gone
+    def is_silent(self, now: datetime) -> bool:
+        """Whether it gave no sign of life lately, by the clocks of two machines."""
+        return abs((now - parse_time(self.beat)).total_seconds()) >= _SILENT_S
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,15 @@ def _ask(url: str) -> Answer:
     return Answer(release, f"it answers with {release}")
 
 
+def _living(notes: Sequence[ServerNote]) -> list[ServerNote]:
+    now = datetime.now(UTC)
+    there = [note for note in notes if not note.process.is_gone]
+    found = answering([note.url for note in there if note.is_silent(now)])
+    return [
+        note for note in there if not note.is_silent(now) or found[note.url].release is not None
+    ]
+
+
 class Servers:
     """The notes of one model's servers.
 
@@ -137,14 +145,17 @@ class Servers:
         return [note for _, note in self._notes() if note is not None]
 
     def live(self) -> list[ServerNote]:
-        """The notes of the servers that run, as far as can be told from here."""
-        now = datetime.now(UTC)
-        return [note for note in self.all() if note.is_live(now)]
+        """The notes of the servers that run, as far as can be told from here.
+
+        One that gave no sign of life is asked: its clock, or this one, may be wrong.
+        """
+        return _living(self.all())
 
     def stale(self) -> list[str]:
         """The names in the store of notes whose server is gone, or that cannot be read."""
-        now = datetime.now(UTC)
-        return [name for name, note in self._notes() if note is None or not note.is_live(now)]
+        notes = self._notes()
+        live = {note.id for note in _living([note for _, note in notes if note is not None])}
+        return [name for name, note in notes if note is None or note.id not in live]
 
     def _notes(self) -> list[tuple[str, ServerNote | None]]:
         names = self._store.names(self._folder)

@@ -103,7 +103,9 @@ class Switch:
         except BaseException:  # Ctrl-C, or the end of the process: there may be only moments
             self._undo_at_once()
             raise
-        if not served:
+        if served:
+            self._say(f"{count_of(served, 'server')} answer{'s' if served == 1 else ''} with it")
+        else:
             self._say("no server is running, so nobody answers with it yet")
         return self._entry
 
@@ -187,11 +189,9 @@ class Switch:
                 raise RolloutError(f"the server at {note.url} refuses it: {note.refused.problem}")
 
     def _refuse_ended(self, seen: dict[str, ServerNote], live: list[ServerNote]) -> None:
-        """Servers that were killed are no reason to go back, unless it was all of them."""
-        there = {note.id for note in live}
-        killed = [note for note in self._servers.all() if note.id in seen.keys() - there]
-        for note in killed:
-            what = f"the server at {note.url} ended, or fell silent, while it was waited for"
+        """Servers that ended are no reason to go back, unless it was all of them."""
+        for server in sorted(seen.keys() - {note.id for note in live}):
+            what = f"the server at {seen[server].url} ended while it was waited for"
             if not live:
                 raise RolloutError(what)
             self._say(what)
@@ -224,8 +224,8 @@ class Switch:
             return self._conflict(superseded.state)
         except DriftlineError as second:
             return RolloutError(
-                f"{why}; and that could not be undone: {second}; the servers do it themselves "
-                f"within {2 * self._pace.lease:g} s, if they reach the store"
+                f"{why}; and that could not be undone: {second}; the servers do it themselves in "
+                "a few minutes, if they reach the store"
             )
         return RolloutError(f"{why}; {self._returned()}")
 

@@ -35,6 +35,14 @@ class Deployment(Document):
     reason: str
 
 
+class Failure(Document):
+    """A rollout that was undone, when, and why."""
+
+    entry: Deployment
+    ended: str
+    problem: str
+
+
 class Replica(Document):
     """One server process of a target: what it serves and whether it is ready to."""
 
@@ -71,6 +79,10 @@ class Target(ABC):
     @abstractmethod
     def history(self) -> list[Deployment]:
         """Every deployment and rollback that the target remembers, oldest first."""
+
+    def failures(self) -> list[Failure]:
+        """The last rollouts that were undone, oldest first, as far as the target remembers."""
+        return []
 
     @abstractmethod
     def status(self) -> Status:

@@ -109,7 +109,7 @@ class Follower:
         """Load what is deployed; where that is refused, the champion that was proven before it.
 
         Args:
-            wait: where nothing is deployed yet, wait for it.
+            wait: where nothing is deployed that can be loaded, wait for it.
 
         Raises:
             ReleaseError: when nothing is deployed, or it cannot be loaded.
@@ -117,11 +117,13 @@ class Follower:
         while True:
             repair(self._record, self._servers, _logger.info)
             for entry in _candidates(self._record.read()):
+                if self._note.refuses(entry):
+                    continue
                 if (loaded := self._load(entry)) is not None:
                     self._current = loaded
                     self._tell(release=entry.version)
                     return loaded.model
-            if self._note.refused is not None:
+            if self._note.refused is not None and not wait:
                 raise ReleaseError(self._note.refused.problem)
             if not wait:
                 raise ReleaseError(

@@ -35,6 +35,7 @@ class RunningServer:
         allowed_prefixes: packages whose classes the model may hold, besides scikit-learn.
         start_timeout_s: how long the start may take.
         stop_timeout_s: how long ending may take, writing the log included.
+        manifest_sha256: the digest that the release's manifest must have; None for any.
         arguments: further arguments for the server's command line.
 
     Raises:
@@ -51,12 +52,15 @@ class RunningServer:
         allowed_prefixes: Sequence[str] = (),
         start_timeout_s: float = 60.0,
         stop_timeout_s: float = 40.0,
+        manifest_sha256: str | None = None,
         arguments: tuple[str, ...] = (),
     ) -> None:
         self._folder = folder
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._arguments = [*arguments]
+        if manifest_sha256 is not None:
+            self._arguments += ["--manifest-sha256", manifest_sha256]
         if log_store is not None:
             self._arguments += ["--log-store", log_store.address]
         if allow_candidate:

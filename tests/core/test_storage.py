@@ -147,7 +147,9 @@ def test_an_unknown_protocol_is_a_clear_error():
         Store("nowhere://x")
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.tuples(st.sampled_from(["create", "write", "delete"]), st.binary(max_size=20))))
 def test_a_store_behaves_as_a_dictionary_does(tmp_path, steps):
     store, model = Store(tmp_path / "store"), {}

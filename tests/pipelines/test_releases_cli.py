@@ -64,6 +64,18 @@ def test_the_list_says_which_one_serves_and_which_is_damaged(world, releases):
     assert len(table) == 4
 
 
+def test_the_list_says_why_a_release_was_undone(world, releases):
+    record = DeploymentRecord(Store(world.store), "orders")
+    entry = record.read().champion.model_copy(update={"version": "v3"})
+    mark = Underway(entry=entry, owner=ProcessId.own(), until="2999-01-01")
+    record.change(lambda state: state.begun(mark).undone("a server refuses it"))
+    rows = {row["version"]: row for row in json.loads(releases("list", "--json").stdout)}
+
+    assert rows["v3"]["deployed"] == "never"
+    assert rows["v3"]["reason"] == "deploy failed: a server refuses it"
+    assert "deploy of v3" in releases("status").stdout
+
+
 def test_a_card_is_shown(releases):
     assert releases("show").stdout.strip() == "# card of v2"
     assert releases("show", "v3").stdout.strip() == "# card of v3"
@@ -116,7 +128,10 @@ def test_verify_names_what_is_wrong_and_fails(world, releases):
 def test_a_release_is_deployed_by_hand_and_rolled_back(world, releases):
     deployed = releases("deploy", "v3", "--reason", "they asked for it")
     assert deployed.exit_code == 0, deployed.stderr
-    assert deployed.stdout.strip() == "v3 serves now, instead of v2"
+    assert deployed.stdout.splitlines() == [
+        "v3 is the champion now, instead of v2",
+        "no server is running, so nobody answers with it yet",
+    ]
     again = releases("deploy", "v3")
     assert again.exit_code == 1
     assert "deployed already" in again.stderr

@@ -206,7 +206,7 @@ def test_releases_are_listed_shown_and_rolled_back(lived):
     assert "'driftline releases list'" in err
     code, out, _ = driftline("releases", "rollback", world=world)
     assert code == 0
-    assert f"{first} serves again" in out
+    assert f"{first} is the champion again" in out
     assert [entry.action for entry in target.history()] == ["deploy", "deploy", "rollback"]
     code, _, err = driftline("releases", "rollback", world=world)
     assert code == 1

@@ -178,7 +178,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(STEPS, min_size=6, max_size=20))
 def test_one_valid_champion_whatever_is_done(steps: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory(prefix="driftline-sequences-") as folder:
