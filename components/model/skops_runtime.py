@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from components.core.errors import ReleaseError
 from components.data.feature_rows import FeatureRows
 from components.data.frame import rows_frame
@@ -35,10 +37,11 @@ class SkopsRuntime:
         return bool(self.classes) and hasattr(self.model.pipeline, "predict_proba")
 
     def answer(self, rows: FeatureRows) -> Predictions:
-        """Answer for rows."""
+        """Answer for rows; what overflows becomes an answer that is no number."""
         texts = [[text or None for text in column] for column in rows.categorical]
         frame = rows_frame(FeatureRows(rows.numeric, texts), self.model.columns)
-        return self.model.predict(frame)
+        with np.errstate(all="ignore"):
+            return self.model.predict(frame)
 
 
 def open_skops(

@@ -53,7 +53,7 @@ class QuickRows:
         self._numeric, self._categorical = _getter(numeric), _getter(categorical)
         self._domain = domain
         self._max_rows = max_rows
-        self._colons = sum(name.count(":") for name in columns.features)
+        self._keys = sum(1 + name.count(":") for name in columns.features)
         self._own_colons = columns.id.count(":"), columns.time.count(":")
 
     def read(self, body: bytes, moment: Moment) -> Batch | None:
@@ -68,6 +68,8 @@ class QuickRows:
             rows = self._decode(body).rows
         except _DECLINED:
             return None
+        if len(rows) == 1:
+            return self._one(body, rows[0], moment)
         if not 0 < len(rows) <= self._max_rows:
             return None
         ids, times = [row.row_id for row in rows], [row.time for row in rows]
@@ -78,15 +80,36 @@ class QuickRows:
         columns = list(map(list, zip(*texts, strict=True)))
         return _batch(self._domain, numeric, columns, ids, times, moment)
 
+    def _one(self, body: bytes, row: Any, moment: Moment) -> Batch | None:
+        """The same for a single row, which most requests have: every step at its cheapest."""
+        row_id, time = row.row_id, row.time
+        numbers, texts = self._numeric(row), self._categorical(row)
+        keys = 1 + self._keys
+        if row_id is not UNSET:
+            keys += 1 + self._own_colons[0]
+        if time is not UNSET:
+            keys += 1 + self._own_colons[1]
+        more = body.count(b":") - keys
+        if more and more != _colons(texts) + _colons((row_id, time)):
+            return None
+        plain = self._domain.plain_row(numbers)
+        numeric = np.array([numbers], dtype=np.float64)
+        if not plain and (np.abs(numeric) >= _EXACT).any():
+            return None
+        features = FeatureRows(numeric, _spelled(self._domain, [[text] for text in texts]))
+        if row_id is UNSET and time is UNSET:
+            return Batch([moment.ids.next()], [moment.now], features, plain)
+        return _named(self._domain, features, [row_id], [time], moment, plain)
+
     def _once(self, body: bytes, ids: list[Any], times: list[Any], texts: list[Any]) -> bool:
         """Whether no key is there twice: as many colons as the keys and the texts found have.
 
         Without escapes a colon is one that follows a key, or one within a key or a text. A key
         that was there before brings one more, and its lost value perhaps others.
         """
-        count, domain = len(ids), self._domain
+        count = len(ids)
         given = count - ids.count(UNSET), count - times.count(UNSET)
-        keys = 1 + count * (len(domain.columns.features) + self._colons)
+        keys = 1 + count * self._keys
         keys += sum(n * (1 + own) for n, own in zip(given, self._own_colons, strict=True))
         more = body.count(b":") - keys
         if more:
@@ -260,15 +283,29 @@ def _batch(
     plain = domain.plain(numeric)
     if not plain and (np.abs(numeric) >= _EXACT).any():
         return None
+    features = FeatureRows(numeric, _spelled(domain, texts))
+    return _named(domain, features, ids, times, moment, plain)
+
+
+def _spelled(domain: Domain, texts: list[list[Any]]) -> list[list[str | None]]:
+    """Each category in its one spelling, which those of training have already."""
     for place, column in enumerate(texts):
         seen = domain.known[place]
         if seen is None or not seen.issuperset(column):
             spelled = {text: category_text(text) for text in set(column)}
             texts[place] = [spelled[text] for text in column]
-    features = FeatureRows(numeric, texts)
-    if all(value is UNSET for value in ids) and all(value is UNSET for value in times):
-        new, now = moment.ids.next, moment.now
-        return Batch([new() for _ in ids], [now] * len(ids), features, plain)
+    return texts
+
+
+def _named(
+    domain: Domain,
+    features: FeatureRows,
+    ids: list[Any],
+    times: list[Any],
+    moment: Moment,
+    plain: bool,
+) -> Batch:
+    """The batch with ids and times, those that were left out from us."""
     batch = make_batch(
         features,
         [None if value is UNSET else value for value in ids],

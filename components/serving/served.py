@@ -95,8 +95,7 @@ class ServedModel:
     def _try(self, features: FeatureRows) -> tuple[str, Predictions | None]:
         """The answers, or None with what stands against them."""
         try:
-            with np.errstate(all="ignore"):
-                answers = self.runtime.answer(features)
+            answers = self.runtime.answer(features)
         except (ValueError, ArithmeticError) as error:
             return str(error).partition("\n")[0].rstrip("."), None
         numbers = answers.probability if self.classes else answers.prediction
