@@ -207,8 +207,8 @@ class QuickTensors:
                 return None
             place = self._numeric.get(tensor.name)
             if place is not None:
-                values = _numbers(tensor)
-                if values is None or values.shape != (count,) or numeric[place] is not None:
+                values = _number_column(tensor)
+                if values is None or len(values) != count or numeric[place] is not None:
                     return None
                 numeric[place] = values
                 continue
@@ -227,7 +227,7 @@ class QuickTensors:
         if any(column is None for column in (*numeric, *texts)):
             return None
         columns, missing = self._domain.columns, [UNSET] * count
-        matrix = np.array(numeric).T if numeric else np.empty((count, 0))
+        matrix = np.array(numeric, dtype=np.float64).T if numeric else np.empty((count, 0))
         return _batch(
             self._domain,
             np.ascontiguousarray(matrix),
@@ -236,6 +236,14 @@ class QuickTensors:
             own.get(columns.time, missing),
             moment,
         )
+
+
+def _number_column(tensor: _Tensor) -> list[float | None] | NDArray[np.float64] | None:
+    """A column's numbers, flat; None where something is not plain."""
+    if tensor.datatype == "FP64":  # one array of all columns is made quicker than one of each
+        return _decode_numbers(tensor.data)
+    numbers = _numbers(tensor)
+    return None if numbers is None or numbers.ndim != 1 else numbers
 
 
 def _numbers(tensor: _Tensor) -> NDArray[np.float64] | None:

@@ -140,6 +140,18 @@ def test_a_matrix_and_named_columns_are_read_quickly(tensor):
     assert quick is not None
 
 
+@pytest.mark.parametrize("datatype", ["FP64", "FP32"])
+def test_nested_data_of_flat_columns_is_declined(datatype):
+    tensors = ",".join(
+        f'{{"name":"{name}","shape":[2],"datatype":"{datatype}","data":[[1],[2]]}}'
+        for name in ("a", "b:c")
+    )
+    quick, careful = tensors_both_ways(NUMBERS, f'{{"inputs":[{tensors}]}}'.encode())
+
+    assert quick is None
+    assert careful[0] == 422
+
+
 def test_quick_and_careful_agree_on_how_single_precision_rounds():
     tensor = '{"name":"x","shape":[1,2],"datatype":"FP32","data":[0.1,16777217]}'
     quick, _ = tensors_both_ways(NUMBERS, f'{{"inputs":[{tensor}]}}'.encode())
