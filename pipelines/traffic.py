@@ -17,6 +17,10 @@ from components.spec.model import Spec
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# What a replay is for is its log, which is a file for every hour of the window, and nobody waits to
+# start another server in this one's place.
+_LOG_PATIENCE_S = 900
+
 
 def replay_traffic(
     spec: Spec,
@@ -53,6 +57,8 @@ def replay_traffic(
         log_store=store,
         allowed_prefixes=prefixes,
         manifest_sha256=release.manifest_sha256,
+        arguments=("--log-patience", str(_LOG_PATIENCE_S)),
+        stop_timeout_s=_LOG_PATIENCE_S + 40.0,
     )
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(_read, spec, window)  # while the server starts

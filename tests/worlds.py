@@ -16,6 +16,8 @@ from components.spec.load import dump_spec, parse_spec
 from components.spec.model import Spec
 
 ROWS = 1500
+# Each hour of event time is a file of the prediction log.
+OPEN_HOURS = 4
 SHOPS = np.array(["north", "south", "east"])
 
 
@@ -48,14 +50,13 @@ def orders(month: int, *, turned: bool = False, rows: int = ROWS) -> pa.Table:
     lift = (price - 40) / 12 + np.where(shop == "north", 1.0, -0.5)
     returned = random.random(rows) < 1 / (1 + np.exp(lift if turned else -lift))
     start = datetime(2024, month, 1, tzinfo=UTC)
-    spacing = timedelta(days=28) / rows
+    days = np.arange(rows) * 28 / rows
+    placed = [start + timedelta(days=int(day), hours=9 + OPEN_HOURS * (day % 1)) for day in days]
     weight = random.normal(2.0, 0.5, rows)
     return pa.table(
         {
             "order": [f"{month}-{index}" for index in range(rows)],
-            "placed": pa.array(
-                [start + index * spacing for index in range(rows)], pa.timestamp("us", "UTC")
-            ),
+            "placed": pa.array(placed, pa.timestamp("us", "UTC")),
             "price": price,
             "weight": pa.array(weight, mask=random.random(rows) < 0.05),
             "shop": shop,
