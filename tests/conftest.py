@@ -1,6 +1,7 @@
 """Fixtures that several packages' tests share."""
 
 import json
+import logging
 import os
 import threading
 import time
@@ -8,6 +9,8 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+from components.serving.logs import StderrHandler
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,6 +23,16 @@ def own_cache(tmp_path_factory):
         os.environ.pop("XDG_CACHE_HOME")
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(autouse=True)
+def own_log():
+    """A server that ran in this process leaves no log behind that writes to other tests' stderr."""
+    yield
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, StderrHandler)]:
+        root.removeHandler(handler)
+        root.setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

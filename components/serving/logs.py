@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO
 Format = Literal["auto", "json", "text"]
 
 # The module that is run is called so by Python.
-_OURS = ("components", "pipelines", "__main__")
+_OURS = frozenset(("components", "pipelines", "__main__"))
 # What a record has anyway; everything else in it was passed as `extra`.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -39,30 +39,34 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to what stderr is at that moment, also where a caller replaced or closed the last."""
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at that moment, also where a caller replaced or closed the last.
+
+    Of the libraries only warnings pass: a store's client tells of every credential it finds.
+    """
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
+        self.addFilter(_is_wanted)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override] # the parent keeps the first one
+        """What stderr is now."""
         return sys.stderr
 
 
 def set_up_logs(kind: Format = "auto") -> None:
-    """Write the log to stderr; `auto` is text on a terminal and JSON otherwise.
-
-    Of the libraries only warnings are shown: a store's client tells of every credential it finds.
-    """
-    handler = _Stderr()
+    """Write the log to stderr; `auto` is text on a terminal and JSON otherwise."""
+    handler = StderrHandler()
     if kind == "json" or (kind == "auto" and not sys.stderr.isatty()):
         handler.setFormatter(JsonLines())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for name in _OURS:
-        logging.getLogger(name).setLevel(logging.INFO)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OURS
 
 
 class Sparing:

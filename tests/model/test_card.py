@@ -16,7 +16,7 @@ def test_the_card_says_what_was_measured(trained, other):
     record = trained.record
     assert card.startswith("# orders\n")
     assert f"roc_auc {record.score:.3f}, 95 % interval" in card
-    assert " over 20 blocks of time, on the 600 latest labelled rows" in card
+    assert " over 14 blocks of time, on the 600 latest labelled rows" in card
     assert "| price | " in card
     assert record.model_sha256 in card
     assert record.fingerprint in card

@@ -82,7 +82,7 @@ def test_better_than_a_champion_that_fails_is_not_good_enough(tmp_path):
 
 def test_the_number_of_blocks_is_noted(trained, other):
     assert evaluate(trained, other, "2024-03").blocks == 28
-    assert evaluate(trained).blocks == trained.record.blocks == 20
+    assert evaluate(trained).blocks == trained.record.blocks == 14
 
 
 def test_the_champion_itself_is_no_challenger(trained, tmp_path):

@@ -3,18 +3,7 @@ import json
 import logging
 import sys
 
-import pytest
-
 from components.serving.logs import set_up_logs
-
-
-@pytest.fixture
-def own_logging():
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def set_up(monkeypatch):
@@ -27,7 +16,7 @@ def set_up(monkeypatch):
     return now
 
 
-def test_it_writes_to_what_stderr_is_when_something_is_said(own_logging, monkeypatch):
+def test_it_writes_to_what_stderr_is_when_something_is_said(monkeypatch):
     stderr = set_up(monkeypatch)
 
     logging.getLogger("components.serving.log").info("ended", extra={"requests": 3})
@@ -36,7 +25,7 @@ def test_it_writes_to_what_stderr_is_when_something_is_said(own_logging, monkeyp
     assert (line["level"], line["message"], line["requests"]) == ("info", "ended", 3)
 
 
-def test_of_a_library_only_warnings_are_shown(own_logging, monkeypatch):
+def test_of_a_library_only_warnings_are_shown(monkeypatch):
     stderr = set_up(monkeypatch)
 
     logging.getLogger("aiobotocore.credentials").info("Found credentials")
