@@ -34,11 +34,10 @@ from components.data.prediction_log import (
 )
 from components.spec.model import Spec
 
-_SUFFIX = ".parquet"
 # Enough to hide an object store's latency. Decoding has one thread: on small parts more of them
 # would only wait for one another.
 _READERS = 16
-# As long as the parts are no more than that, they are decoded once; the others wait on disk.
+# As long as the parts are no more than that, they wait in memory; the others on disk, decoded.
 _HELD_BYTES = 64 * 2**20
 _GROUP_ROWS = 65_536
 _INDEX = pa.schema([("row_id", pa.string()), ("served_at", TIME), ("release", pa.string())])
@@ -79,7 +78,7 @@ def read_predictions(store: Store, spec: Spec, window: Window, destination: Path
             releases={count["values"]: count["counts"] for count in counts},
             parts=len(names),
         )
-        tables = _in_order(parts, kept, window, schema)
+        tables = _in_order(parts, kept, schema)
         _write(tables, schema.with_metadata({METADATA: report.model_dump_json()}), destination)
     return report
 
@@ -109,11 +108,10 @@ def _parts(store: Store, model: str, window: Window) -> list[str]:
 class _Part:
     """One part's rows in the window: how many, from when to when, and where they are.
 
-    `offset` is the place of the first among the rows of all parts. `held` is the decoded table
-    while there is room for it, else the file that waits on this machine's disk.
+    `offset` is the place of the first among the rows of all parts. `held` is the table while there
+    is room for it, else an Arrow file on this machine's disk.
     """
 
-    url: str
     offset: int
     rows: int
     first: int
@@ -121,11 +119,12 @@ class _Part:
     prediction: pa.DataType
     held: pa.Table | Path
 
-    def table(self, window: Window) -> pa.Table:
+    def table(self) -> pa.Table:
         """The rows, with the columns that the part has."""
         if isinstance(self.held, pa.Table):
             return self.held
-        return _decode(self.held.read_bytes(), self.url, window)
+        with pa.memory_map(str(self.held)) as file:
+            return pa.ipc.open_file(file).read_all()
 
 
 def _look(
@@ -138,18 +137,19 @@ def _look(
     with ThreadPoolExecutor(_READERS) as pool:
         for name, content in _ahead(pool, partial(_fetch, store), names):
             url = store.url(name)
-            table = _decode(content, url, window, None if room > 0 else _INDEX_COLUMNS)
+            table = _decode(content, url, window)
             if not table.num_rows:
                 continue
             held: pa.Table | Path = table
             if room > 0:
                 room -= table.nbytes
             else:
-                held = scratch / f"{len(parts)}{_SUFFIX}"
-                held.write_bytes(content)
+                held = scratch / f"{len(parts)}.arrow"
+                with pa.ipc.new_file(str(held), table.schema) as file:
+                    file.write_table(table)
             times = pc.min_max(table.column("event_time").cast(TIME).cast(pa.int64())).as_py()
             kind = table.schema.field("prediction").type
-            part = _Part(url, offset, table.num_rows, times["min"], times["max"], kind, held)
+            part = _Part(offset, table.num_rows, times["min"], times["max"], kind, held)
             parts.append(part)
             known.append(_conform(table.select(_INDEX.names), _INDEX))
             offset += part.rows
@@ -187,12 +187,9 @@ def _ahead(
         yield waiting.popleft().result()
 
 
-def _decode(
-    content: bytes, url: str, window: Window, columns: Sequence[str] | None = None
-) -> pa.Table:
+def _decode(content: bytes, url: str, window: Window) -> pa.Table:
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        table = file.read(columns=columns, use_threads=False)
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
         for name in _INDEX_COLUMNS:
             table.schema.field(name)
         times = table.column("event_time").cast(TIME)
@@ -208,7 +205,7 @@ def _decode(
 
 
 def _in_order(
-    parts: Iterable[_Part], kept: pa.BooleanArray, window: Window, schema: pa.Schema
+    parts: Iterable[_Part], kept: pa.BooleanArray, schema: pa.Schema
 ) -> Iterator[pa.Table]:
     """The kept rows by event time, then id, a few at a time.
 
@@ -221,7 +218,7 @@ def _in_order(
     def merged() -> pa.Table:
         tables = []
         for part in sorted(group, key=lambda part: part.offset):
-            table, wanted = part.table(window), kept.slice(part.offset, part.rows)
+            table, wanted = part.table(), kept.slice(part.offset, part.rows)
             tables.append(table if wanted.false_count == 0 else table.filter(wanted))
         conformed = pa.concat_tables([_conform(table, schema) for table in tables])
         return _sorted(conformed, ["event_time", "row_id"])
