@@ -11,6 +11,7 @@ or hangs, rows are held up to the bound; past it the newest are dropped and coun
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -107,6 +108,7 @@ class PredictionLog:
         except StoreError as error:
             self.fault = error
             _logger.error("prediction log: %s", error)
+        gc.freeze()  # Arrow stays loaded: collections need not walk through it
         packed: list[Packed] = []
         ended = False
         while not ended:

@@ -14,7 +14,7 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.data.prediction_log import log_partition, part_name, repeating
+from components.serving.arrays import numbers
 from components.serving.tables import Packed
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_HOUR = 3_600_000_000  # microseconds
 # A part with fewer rows or bytes may get further versions.
 _SMALL_ROWS = 5_000
 _SMALL_BYTES = 4 * 2**20
@@ -103,7 +103,7 @@ class Partitioner:
             further: whether small parts that are in the store may get a further version.
         """
         for (release, _), group in itertools.groupby(packed, _kind):
-            for hour, table in _by_hour(pa.concat_tables([each.table for each in group])):
+            for hour, table in _by_hour(list(group)):
                 yield self._part((release, hour), table, further=further)
 
     def halves(self, part: Part) -> Iterator[Part]:
@@ -141,14 +141,15 @@ def _kind(packed: Packed) -> tuple[str, pa.Schema]:
     return packed.release, packed.table.schema
 
 
-def _by_hour(table: pa.Table) -> Iterator[tuple[datetime, pa.Table]]:
+def _by_hour(packed: Sequence[Packed]) -> Iterator[tuple[datetime, pa.Table]]:
     """The rows of each hour of event time, in the order that they had."""
-    hours = table.column("event_time").cast(pa.int64()).to_numpy() // _HOUR
+    table = pa.concat_tables([each.table for each in packed])
+    hours = np.concatenate([each.hours for each in packed])
     if (hours == hours[0]).all():
         yield _EPOCH + timedelta(hours=int(hours[0])), table
         return
     order = np.argsort(hours, kind="stable")
-    table, hours = table.combine_chunks().take(order), hours[order]
+    table, hours = table.combine_chunks().take(numbers(order)), hours[order]
     starts = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
     for start, end in itertools.pairwise([*starts.tolist(), len(hours)]):
         yield _EPOCH + timedelta(hours=int(hours[start])), table.slice(start, end - start)
@@ -156,4 +157,4 @@ def _by_hour(table: pa.Table) -> Iterator[tuple[datetime, pa.Table]]:
 
 def _copy(table: pa.Table) -> pa.Table:
     """The same rows in memory of their own: a slice keeps all that it was cut from."""
-    return table.combine_chunks().take(pa.array(np.arange(table.num_rows)))
+    return table.combine_chunks().take(numbers(np.arange(table.num_rows)))

@@ -11,6 +11,7 @@ threads settled before numpy asks.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -133,6 +134,8 @@ def _run(
         address = f"http://{settings.host}:{port}"
         sys.stdout.write(f"driftline: {model.name} {model.release} answers at {address}\n")
         sys.stdout.flush()
+        # What is loaded stays: without this, collections walk through all of it while clients wait.
+        gc.freeze()
         if log is not None:
             log.prepare()
 

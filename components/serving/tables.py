@@ -13,14 +13,26 @@ from numpy.typing import NDArray
 
 from components.data.prediction_log import FEATURE, TIME
 from components.serving.answered import Answered
+from components.serving.arrays import (
+    answers,
+    known_numbers,
+    lists,
+    microseconds,
+    numbers,
+    texts,
+)
+
+HOUR = 3_600_000_000
+"""An hour in microseconds."""
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Rows that one release answered, with the columns of the log."""
+    """Rows that one release answered, with the columns of the log, and their hours since 1970."""
 
     release: str
     table: pa.Table
+    hours: NDArray[np.int64]
 
     @property
     def rows(self) -> int:
@@ -40,7 +52,7 @@ def pack(requests: Iterable[Answered]) -> Iterator[Packed]:
     in the same process.
     """
     for (release, _), group in itertools.groupby(requests, key=_kind):
-        yield Packed(release, _table(list(group)))
+        yield _packed(release, list(group))
 
 
 def _kind(answered: Answered) -> tuple[str, Any]:
@@ -48,66 +60,67 @@ def _kind(answered: Answered) -> tuple[str, Any]:
     return answered.release, answered.columns
 
 
-def _table(group: Sequence[Answered]) -> pa.Table:
+def _packed(release: str, group: Sequence[Answered]) -> Packed:
     counts = np.array([len(answered.row_ids) for answered in group])
-    served_at = _a_row([answered.served_at for answered in group], TIME, counts)
-    arrays = {
-        "row_id": pa.array(_chained(answered.row_ids for answered in group), pa.string()),
-        "event_time": served_at if _is_served_time(group) else _event_times(group),
+    rows = int(counts.sum())
+    request = None if len(group) == rows else numbers(np.repeat(np.arange(len(group)), counts))
+    served_at = _a_row(numbers(microseconds([each.served_at for each in group]), TIME), request)
+    hours, event_time = _event_times(group, served_at)
+    table = {
+        "row_id": texts(_chained(answered.row_ids for answered in group)),
+        "event_time": event_time,
         "served_at": served_at,
-        "release": pa.repeat(group[0].release, int(counts.sum())),
-        "request_id": _a_row([answered.request_id for answered in group], pa.string(), counts),
-        "prediction": pa.array(_chained(_listed(answered.prediction) for answered in group)),
-        "probability": _probabilities(group, counts),
+        "release": texts([release] * rows),
+        "request_id": _a_row(texts([answered.request_id for answered in group]), request),
+        "prediction": answers(_chained(_listed(answered.prediction) for answered in group)),
+        "probability": _probabilities(group, rows),
         **_features(group),
     }
-    return pa.table(arrays)
+    return Packed(release, pa.table(table), hours)
+
+
+def _event_times(
+    group: Sequence[Answered], served_at: pa.Array
+) -> tuple[NDArray[np.int64], pa.Array]:
+    """The hours since 1970, (n,), and the times."""
+    if all(moment is each.served_at for each in group for moment in each.event_times):
+        # No client named a time: each row holds the very moment of its answer.
+        moments = np.frombuffer(served_at.buffers()[1], np.int64)[: len(served_at)]
+        return moments // HOUR, served_at
+    moments = microseconds(_chained(answered.event_times for answered in group))
+    return moments // HOUR, numbers(moments, TIME)
 
 
 def _features(group: Sequence[Answered]) -> dict[str, pa.Array]:
     columns = group[0].columns
     numeric = np.concatenate([answered.features.numeric for answered in group])
     features = {
-        f"{FEATURE}{name}": pa.array(np.ascontiguousarray(numeric[:, place]), from_pandas=True)
-        for place, name in enumerate(columns.numeric)
+        f"{FEATURE}{name}": known_numbers(values)
+        for name, values in zip(columns.numeric, np.ascontiguousarray(numeric.T), strict=True)
     }
     for place, name in enumerate(columns.categorical):
-        texts = _chained(answered.features.categorical[place] for answered in group)
-        features[f"{FEATURE}{name}"] = pa.array(texts, pa.string())
+        values = _chained(answered.features.categorical[place] for answered in group)
+        features[f"{FEATURE}{name}"] = texts(values)
     return features
 
 
-def _is_served_time(group: Sequence[Answered]) -> bool:
-    """Whether no client named a time: each row then holds the very moment of its answer."""
-    return all(moment is each.served_at for each in group for moment in each.event_times)
-
-
-def _event_times(group: Sequence[Answered]) -> pa.Array:
-    return pa.array(_chained(answered.event_times for answered in group), TIME)
-
-
-def _probabilities(group: Sequence[Answered], counts: NDArray[np.int64]) -> pa.Array:
-    kind = pa.list_(pa.float64())
+def _probabilities(group: Sequence[Answered], rows: int) -> pa.Array:
     given = [answered.probability for answered in group if answered.probability is not None]
     if not given:
-        return pa.nulls(int(counts.sum()), kind)
+        return pa.nulls(rows, pa.list_(pa.float64()))
     # One release answers with probabilities always or never; with lists where rows are few.
-    lists = [each for each in given if isinstance(each, list)]
-    flat = np.array(_chained(lists)) if len(lists) == len(given) else np.concatenate(given)
-    ends = np.arange(0, flat.size + 1, flat.shape[1], dtype=np.int32)
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat.ravel()), type=kind)
+    lists_ = [each for each in given if isinstance(each, list)]
+    flat = np.array(_chained(lists_)) if len(lists_) == len(given) else np.concatenate(given)
+    return lists(flat)
 
 
-def _a_row(values: list[Any], kind: pa.DataType, counts: NDArray[np.int64]) -> pa.Array:
+def _a_row(values: pa.Array, request: pa.Array | None) -> pa.Array:
     """One value a request as one value a row."""
-    array = pa.array(values, kind)
-    if len(values) == counts.sum():
-        return array
-    return array.take(pa.array(np.repeat(np.arange(len(values)), counts)))
+    return values if request is None else values.take(request)
 
 
 def _listed(values: Sequence[Any] | NDArray[Any]) -> Sequence[Any]:
-    """As Python's own, by which Arrow tells texts from numbers."""
+    """As Python's own values, whose types tell texts from numbers."""
     return values.tolist() if isinstance(values, np.ndarray) else values
 
 

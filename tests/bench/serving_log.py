@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from components.core.storage import Store
+from components.data.prediction_log import latest_versions
 from components.release.store import ReleaseStore
 from components.serving.running import RunningServer
 from tests.rollouts import asked_requests, asked_rows, build
@@ -126,7 +127,7 @@ def count_rows(store: Store, model: str) -> int:
 
     import pyarrow.parquet as pq
 
-    names = store.names(f"{model}/predictions")
+    names = latest_versions(store.names(f"{model}/predictions"))
     return sum(pq.read_metadata(io.BytesIO(store.read(name))).num_rows for name in names)
 
 
