@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -163,10 +163,8 @@ class Metrics(Collector):
             name = f"driftline_prediction_log_{field}_rows"
             yield CounterMetricFamily(name, f"Rows {field}.", getattr(told, field))
         for field in ("queued_rows", "queued_bytes"):
-            held: Any = getattr(told, field, None)
-            if held is None:  # until the log tells
-                continue
-            yield GaugeMetricFamily(f"driftline_prediction_log_{field}", "Not written yet.", held)
+            name = f"driftline_prediction_log_{field}"
+            yield GaugeMetricFamily(name, "Not written yet.", getattr(told, field))
 
 
 def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:

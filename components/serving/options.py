@@ -25,6 +25,7 @@ class Settings:
         port_file: written as JSON, `{"port": ..., "pid": ...}`, once the server answers.
         drain_s: how long to go on answering after a signal.
         log_max_age_s: how long an answered row may wait to be logged.
+        log_queue_mb: how much memory rows may take that are not in the store yet.
         log_patience_s: how long, at the end, the store may take for the last rows.
         end_with_stdin: end when standard input does: a parent process that died takes us along.
         token: what clients have to bring as `Authorization: Bearer`, or None.
@@ -40,6 +41,7 @@ class Settings:
     port_file: Path | None = None
     drain_s: float = 3.0
     log_max_age_s: float = 60.0
+    log_queue_mb: float = 256.0
     log_patience_s: float = 20.0
     end_with_stdin: bool = False
     token: bytes | None = None
@@ -62,6 +64,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
         port_file=options.port_file,
         drain_s=options.drain,
         log_max_age_s=options.log_max_age,
+        log_queue_mb=options.log_queue,
         log_patience_s=options.log_patience,
         end_with_stdin=options.end_with_stdin,
         token=read_token(options.token_file) if options.token_file else None,
@@ -120,6 +123,13 @@ def make_parser() -> argparse.ArgumentParser:
         default=60.0,
         metavar="SECONDS",
         help="write a logged row after that long at the latest (%(default)s)",
+    )
+    add(
+        "--log-queue",
+        type=float,
+        default=256.0,
+        metavar="MEGABYTES",
+        help="hold so much of rows that the store has not taken, then drop and count (%(default)s)",
     )
     add(
         "--log-patience",

@@ -125,7 +125,9 @@ def _run(
         from components.serving.backlog import Limits
         from components.serving.log import PredictionLog
 
-        log = PredictionLog(settings.log_store, model.name, Limits(age_s=settings.log_max_age_s))
+        most = int(settings.log_queue_mb * 2**20)
+        limits = Limits(age_s=settings.log_max_age_s, held_bytes=most)
+        log = PredictionLog(settings.log_store, model.name, limits)
     port = listener.getsockname()[1]
 
     def started() -> None:

@@ -1,6 +1,7 @@
 """What a store that hangs does to a server that logs its predictions into it: nothing.
 
     python -m tests.bench.serving_log --seconds 60
+    python -m tests.bench.serving_log --seconds 60 --queue-mb 4    # too little to hold it all
 
 A real model server logs into a real S3 service of this machine, which is stopped (SIGSTOP) for so
 many seconds under load and then goes on. Prints how many requests failed meanwhile, how much
@@ -33,6 +34,7 @@ from tests.worlds import make_world
 
 CONNECTIONS = 16
 CALM_S = 10.0
+PAUSE = threading.Event()
 
 
 @contextmanager
@@ -69,11 +71,11 @@ def answers(port: int) -> bool:
 
 def wait_for(condition, seconds: float) -> None:
     """Wait until something is so."""
-    pause, end = threading.Event(), time.monotonic() + seconds
+    end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             raise SystemExit("it did not come about in time")
-        pause.wait(0.1)
+        PAUSE.wait(0.1)
 
 
 def memory_mb(pid: int) -> float:
@@ -83,14 +85,17 @@ def memory_mb(pid: int) -> float:
 
 
 def figures(server: RunningServer) -> dict[str, float]:
-    """The prediction log's counters, by name."""
+    """What the server counts of rows and of its prediction log, by name, over all releases."""
     with server.client() as client:
         text = client.request("GET", "/metrics")[2].decode()
-    found = re.findall(r"^driftline_prediction_log_(\w+?)(?:_total)? ([\d.e+]+)$", text, re.M)
-    return {name: float(value) for name, value in found}
+    pattern = r"^driftline_(?:prediction_)?(rows|log_\w+?)(?:_total)?(?:{.*})? ([\d.e+]+)$"
+    found: dict[str, float] = {}
+    for name, value in re.findall(pattern, text, re.M):
+        found[name] = found.get(name, 0.0) + float(value)
+    return found
 
 
-def measure(seconds: float) -> int:
+def measure(seconds: float, queue_mb: float) -> int:
     """Run the story once; returns the exit code."""
     with tempfile.TemporaryDirectory() as scratch, s3_service() as service:
         world = make_world(Path(scratch) / "world")
@@ -98,27 +103,29 @@ def measure(seconds: float) -> int:
         built = build(world, "2024-01..2024-03", rows)
         folder = ReleaseStore(Store(world.store), world.spec.model).open(built.version).folder
         store = Store("s3://driftline/store")
-        arguments = ("--log-max-age", "1")
-        with RunningServer(folder, store, arguments=arguments, stop_timeout_s=120) as server:
-            before = memory_mb(server.pid)
+        arguments = ("--log-max-age", "1", "--log-queue", str(queue_mb))
+        with RunningServer(
+            folder, store, arguments=arguments, stop_timeout_s=120, start_timeout_s=300
+        ) as server:
             requests = asked_requests(rows, world.spec)
             expected = {built.version: built.answers}
-            peak = before
+            memory = {"start": memory_mb(server.pid)}
+            most: dict[str, float] = {}
             with Traffic(
                 server.port, requests, expected, connections=CONNECTIONS, longest_s=seconds + 60
             ) as traffic:
-                pause = threading.Event()
                 for phase, length in (("calm", CALM_S), ("hung", seconds), ("after", CALM_S)):
                     traffic.during(phase)
                     service.send_signal(signal.SIGSTOP if phase == "hung" else signal.SIGCONT)
-                    for _ in range(int(length)):
-                        pause.wait(1)
-                        peak = max(peak, memory_mb(server.pid))
-            calm = memory_mb(server.pid)
-            wait_for(lambda: not figures(server).get("queued_rows"), 120)
+                    end = time.monotonic() + length
+                    while time.monotonic() < end:
+                        PAUSE.wait(0.5)
+                        memory[phase] = max(memory.get(phase, 0.0), memory_mb(server.pid))
+                        for name, value in figures(server).items():
+                            most[name] = max(most.get(name, 0.0), value)
+            wait_for(lambda: not figures(server).get("log_queued_rows"), 120)
             told = figures(server)
-        logged = count_rows(store, world.spec.model)
-        return report(traffic, told, logged, (before, peak, calm))
+        return report(traffic, told, most, count_rows(store, world.spec.model), memory)
 
 
 def count_rows(store: Store, model: str) -> int:
@@ -132,19 +139,27 @@ def count_rows(store: Store, model: str) -> int:
 
 
 def report(
-    traffic: Traffic, told: dict[str, float], logged: int, memory: tuple[float, float, float]
+    traffic: Traffic,
+    told: dict[str, float],
+    most: dict[str, float],
+    logged: int,
+    memory: dict[str, float],
 ) -> int:
     """Print what came of it; 1 where a promise was broken."""
     for phase in ("calm", "hung", "after"):
         tally = traffic.tallies[phase]
         print(
             f"{phase:<6} {tally.requests:>8,} requests, {sum(tally.failed.values())} failed, "
-            f"p50 {1e3 * tally.quantile(0.5):.1f} ms, p99 {1e3 * tally.quantile(0.99):.1f} ms"
+            f"p50 {1e3 * tally.quantile(0.5):.1f} ms, p99 {1e3 * tally.quantile(0.99):.1f} ms, "
+            f"memory at most {memory[phase]:.0f} MB"
         )
-    dropped = int(told["dropped_rows"])
-    served = int(told["logged_rows"]) + dropped
+    served, dropped = int(told["rows"]), int(told["log_dropped_rows"])
     print(f"rows   {served:>8,} served, {logged:,} in the store, {dropped:,} dropped and counted")
-    print(f"memory {memory[0]:.0f} MB before, {memory[1]:.0f} MB at most, {memory[2]:.0f} MB after")
+    print(
+        f"queue  {int(most['log_queued_rows']):>8,} rows of "
+        f"{most['log_queued_bytes'] / 2**20:.1f} MB at most; "
+        f"{memory['start']:.0f} MB of memory at the start, without Arrow and the store's client"
+    )
     sound = traffic.total.sound and logged + dropped == served
     print("sound" if sound else f"NOT SOUND: {traffic.wrong[:3]}")
     return 0 if sound else 1
@@ -154,7 +169,9 @@ def main() -> int:
     """Read the flags and run."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the store hangs")
-    return measure(parser.parse_args().seconds)
+    parser.add_argument("--queue-mb", type=float, default=256.0, help="how much may be held")
+    given = parser.parse_args()
+    return measure(given.seconds, given.queue_mb)
 
 
 if __name__ == "__main__":
