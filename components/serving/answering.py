@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.serving.answered import Answered
 from components.serving.batch import Batch, Moment
@@ -24,8 +24,7 @@ from components.serving.serving import Serving
 from components.serving.tensors import decode_tensors
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from components.model.score import Predictions
 
 _logger = logging.getLogger(__name__)
 
@@ -39,7 +38,8 @@ class Reply:
     """The answer to one request, and what is to be remembered of it.
 
     `headers` come on top of type, length and request id; `problem` says why a request was refused,
-    of which nothing is `answered`.
+    which has no `rows`. `cells` is for the metrics and `answered` for the prediction log, where
+    there are such.
     """
 
     kind: Kind
@@ -49,9 +49,31 @@ class Reply:
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
     problem: str = ""
+    rows: int = 0
     answered: Answered | None = None
     cells: Mapping[str, int] | None = None
     strange: Strange = NOTHING
+
+
+@dataclass(slots=True)
+class Ask:
+    """A request that wants its answer: its headers by lower-case name, and all of its body."""
+
+    kind: Kind
+    headers: Headers
+    body: bytes
+    done: Callable[[Reply], None] | None = None
+
+
+@dataclass(slots=True)
+class _Read:
+    """A request that was read: its rows, the id it gave itself, the tensors that it wants."""
+
+    ask: Ask
+    reply: Reply
+    batch: Batch
+    own: str | None = None
+    names: Sequence[str] = ()
 
 
 class Answering:
@@ -64,37 +86,35 @@ class Answering:
         self._serving = serving
         self._refusals = Sparing(_REFUSALS_A_SECOND)
 
-    def answer(self, kind: Kind, headers: Headers, body: bytes) -> Reply:
-        """Answer a request, or refuse it; never raises.
+    def answer(self, ask: Ask) -> Reply:
+        """Answer a request, or refuse it; never raises."""
+        return self.answer_all([ask])[0]
 
-        Args:
-            kind: what was asked for.
-            headers: by lower-case name.
-            body: all of it, as it was sent.
+    def answer_all(self, asks: Sequence[Ask]) -> list[Reply]:
+        """Answer several requests, all by the same release and one call of its model; never raises.
+
+        A request that is refused, or whose rows the model cannot answer, leaves the others alone.
         """
         served = self._serving.served  # once: no answer mixes two releases
-        reply = Reply(kind, served.release, self._request_id(headers), 200, b"")
-        try:
-            self.authorize(headers)
-            encoding = headers.get(b"content-encoding")
-            if encoding is not None:
-                name = encoding.decode("latin-1").strip().lower()
-                body = unpack(body, name, self._serving.max_body_bytes)
-            if kind == "predict":
-                self._predict(served, body, reply)
-            else:
-                self._infer(served, body, reply, given=b"x-request-id" in headers)
-            accepted = headers.get(b"accept-encoding")
-            if accepted is not None and wants_gzip(accepted.decode("latin-1"), len(reply.body)):
-                reply.body = pack(reply.body)
-                reply.headers = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
-        except RequestError as error:
-            _refuse(reply, error)
-        except Exception:  # logged, and answered as a 500
-            _logger.exception("request failed", extra={"request_id": reply.request_id})
-            reply.status, reply.body = 500, fault(reply.request_id)
-            reply.answered = None
-        return reply
+        moment = Moment(datetime.now(UTC), self._serving.ids)
+        replies = [
+            Reply(ask.kind, served.release, self._request_id(ask.headers), 200, b"") for ask in asks
+        ]
+        requests = []
+        for ask, reply in zip(asks, replies, strict=True):
+            try:
+                requests.append(self._read(served, ask, reply, moment))
+            except Exception as error:
+                _fail(reply, error)
+        together = _together(served, requests)
+        for place, request in enumerate(requests):
+            try:
+                features = request.batch.features
+                answers = together[place] if together else served.answer(features)
+                self._finish(served, request, answers, moment)
+            except Exception as error:
+                _fail(request.reply, error)
+        return replies
 
     def authorize(self, headers: Headers) -> None:
         """Let a request pass that brings the server's token, or any where there is none.
@@ -118,18 +138,17 @@ class Answering:
 
     def settle(self, reply: Reply, seconds: float) -> None:
         """Count, log and remember a request once it is answered."""
-        counts = self._serving.metrics.of(reply.release)
-        counts.request(reply.kind, reply.status, seconds)
-        answered = reply.answered
-        if answered is not None and reply.cells is not None:
-            counts.answered(len(answered.row_ids), reply.cells, reply.strange)
-            if self._serving.log is not None:
-                self._serving.log.put(answered)
-        elif reply.status < 500:
+        if self._serving.counting:
+            counts = self._serving.metrics.of(reply.release)
+            counts.request(reply.kind, reply.status, seconds)
+            if reply.cells is not None:
+                counts.answered(reply.rows, reply.cells, reply.strange)
+        if reply.answered is not None and self._serving.log is not None:
+            self._serving.log.put(reply.answered)
+        elif 400 <= reply.status < 500:
             self._tell(reply)
         if self._serving.access_log:
-            rows = 0 if answered is None else len(answered.row_ids)
-            told = {"request_id": reply.request_id, "endpoint": reply.kind, "rows": rows}
+            told = {"request_id": reply.request_id, "endpoint": reply.kind, "rows": reply.rows}
             told |= {"release": reply.release, "status": reply.status, "seconds": round(seconds, 6)}
             _logger.info("%s %d", reply.kind, reply.status, extra=told)
 
@@ -138,63 +157,67 @@ class Answering:
         known = None if given is None else clean_id(given.decode("latin-1"))
         return known or self._serving.ids.next()
 
-    def _predict(self, served: ServedModel, body: bytes, reply: Reply) -> None:
-        moment = Moment(datetime.now(UTC), self._serving.ids)
-        batch = served.quick_rows.read(body, moment)
-        if batch is None:
-            limit = served.spec.serving.max_rows
-            batch = decode_rows(parse_json(body), served.spec.columns, limit, moment)
-        prediction, probability = self._ask(served, batch, moment, reply)
-        reply.body = encode_rows(
-            {"model": served.name, "release": served.release, "request_id": reply.request_id},
-            batch.row_ids,
-            prediction,
-            None if probability is None else probability.tolist(),
-            served.class_names,
-        )
+    def _read(self, served: ServedModel, ask: Ask, reply: Reply, moment: Moment) -> _Read:
+        """The rows of a request, which are sound.
 
-    def _infer(self, served: ServedModel, body: bytes, reply: Reply, *, given: bool) -> None:
-        moment = Moment(datetime.now(UTC), self._serving.ids)
-        names, found = served.outputs, served.quick_tensors.read(body, moment)
-        if found is not None:
-            batch, own = found
+        Raises:
+            RequestError: where they are not.
+        """
+        self.authorize(ask.headers)
+        encoding, body = ask.headers.get(b"content-encoding"), ask.body
+        if encoding is not None:
+            name = encoding.decode("latin-1").strip().lower()
+            body = unpack(body, name, self._serving.max_body_bytes)
+        if ask.kind == "predict":
+            request = _Read(ask, reply, _rows(served, body, moment))
         else:
-            document = parse_json(body)
-            own = document.get("id")
-            if not isinstance(own, str | None):
-                raise RequestError('"id" must be a text')
-            names = wanted_outputs(document, served.outputs)
-            limit = served.spec.serving.max_rows
-            batch = decode_tensors(document, served.spec.columns, limit, moment)
-        if own is not None and not given:
-            reply.request_id = clean_id(own) or reply.request_id
-        prediction, probability = self._ask(served, batch, moment, reply)
-        flat = None if probability is None else probability.ravel().tolist()
-        outputs = encode_tensors(names, prediction, flat, served.classes)
-        head = {"model_name": served.name, "model_version": served.release}
-        head["id"] = reply.request_id if own is None else own
-        reply.body = to_json({**head, "outputs": outputs})
-
-    def _ask(
-        self, served: ServedModel, batch: Batch, moment: Moment, reply: Reply
-    ) -> tuple[list[Any], NDArray[np.float64] | None]:
-        """Let the model answer, (n,) and (n, k), and note what is to be remembered."""
+            batch, own, names = _tensors(served, body, moment)
+            request = _Read(ask, reply, batch, own, names)
+            if own is not None and b"x-request-id" not in ask.headers:
+                reply.request_id = clean_id(own) or reply.request_id
+        batch = request.batch
         reply.strange = served.domain.look(batch.features, plain=batch.plain)
-        answers = served.answer(batch.features)
-        prediction: list[Any] = answers.prediction.tolist()
-        reply.cells = cells_of(served.spec.task, prediction, answers.probability)
-        reply.answered = Answered(
-            row_ids=batch.row_ids,
-            event_times=batch.event_times,
-            served_at=moment.now,
-            release=served.release,
-            request_id=reply.request_id,
-            columns=served.spec.columns,
-            features=batch.features,
-            prediction=answers.prediction,
-            probability=answers.probability,
-        )
-        return prediction, answers.probability
+        return request
+
+    def _finish(
+        self, served: ServedModel, request: _Read, answers: Predictions, moment: Moment
+    ) -> None:
+        """Word the answer, and note what is to be remembered."""
+        reply, batch = request.reply, request.batch
+        prediction, probability = answers.prediction.tolist(), answers.probability
+        if reply.kind == "predict":
+            reply.body = encode_rows(
+                {"model": served.name, "release": served.release, "request_id": reply.request_id},
+                batch.row_ids,
+                prediction,
+                None if probability is None else probability.tolist(),
+                served.class_names,
+            )
+        else:
+            flat = None if probability is None else probability.ravel().tolist()
+            head = {"model_name": served.name, "model_version": served.release}
+            head["id"] = reply.request_id if request.own is None else request.own
+            outputs = encode_tensors(request.names, prediction, flat, served.classes)
+            reply.body = to_json({**head, "outputs": outputs})
+        accepted = request.ask.headers.get(b"accept-encoding")
+        if accepted is not None and wants_gzip(accepted.decode("latin-1"), len(reply.body)):
+            reply.body = pack(reply.body)
+            reply.headers = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
+        if self._serving.log is not None:
+            reply.answered = Answered(
+                row_ids=batch.row_ids,
+                event_times=batch.event_times,
+                served_at=moment.now,
+                release=served.release,
+                request_id=reply.request_id,
+                columns=served.spec.columns,
+                features=batch.features,
+                prediction=answers.prediction,
+                probability=probability,
+            )
+        reply.rows = len(batch)
+        if self._serving.counting:
+            reply.cells = cells_of(served.spec.task, prediction, probability)
 
     def _tell(self, reply: Reply) -> None:
         """Say why a request was refused, a few times a second."""
@@ -207,9 +230,54 @@ class Answering:
         _logger.info("refused: %s", reply.problem, extra=told)
 
 
+def _together(served: ServedModel, requests: Sequence[_Read]) -> list[Predictions] | None:
+    """The answers by one call of the model; None where each has to be answered alone."""
+    if len(requests) < 2:
+        return None
+    try:
+        return served.answer_all([request.batch.features for request in requests])
+    except Exception:  # each is asked about alone then, and whoever is concerned hears of it
+        return None
+
+
+def _rows(served: ServedModel, body: bytes, moment: Moment) -> Batch:
+    batch = served.quick_rows.read(body, moment)
+    if batch is not None:
+        return batch
+    limit = served.spec.serving.max_rows
+    return decode_rows(parse_json(body), served.spec.columns, limit, moment)
+
+
+def _tensors(
+    served: ServedModel, body: bytes, moment: Moment
+) -> tuple[Batch, str | None, Sequence[str]]:
+    """The rows, the request's own id, and the outputs that it wants."""
+    found = served.quick_tensors.read(body, moment)
+    if found is not None:
+        return *found, served.outputs
+    document = parse_json(body)
+    own = document.get("id")
+    if not isinstance(own, str | None):
+        raise RequestError('"id" must be a text')
+    names = wanted_outputs(document, served.outputs)
+    limit = served.spec.serving.max_rows
+    return decode_tensors(document, served.spec.columns, limit, moment), own, names
+
+
 def fault(request_id: str) -> bytes:
     """What a client is told of a fault of ours."""
     return to_json({"error": f"the server failed; its log has request {request_id}"})
+
+
+def _fail(reply: Reply, error: Exception) -> None:
+    """Turn what a request comes to grief on into its reply."""
+    if isinstance(error, RequestError):
+        _refuse(reply, error)
+        return
+    told = {"request_id": reply.request_id}
+    _logger.error("request failed", exc_info=error, extra=told)
+    reply.status, reply.body = 500, fault(reply.request_id)
+    reply.headers, reply.answered = (), None
 
 
 def _refuse(reply: Reply, error: RequestError) -> None:

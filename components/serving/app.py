@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from components.serving.answering import Answering, Reply
+from components.serving.answering import Answering, Ask, Reply
 from components.serving.codec import to_json
 from components.serving.edge import Edge
 from components.serving.metrics import CONTENT_TYPE
@@ -53,6 +54,7 @@ def make_app(
     max_body_bytes: int = MAX_BODY_BYTES,
     token: bytes | None = None,
     access_log: bool = False,
+    counting: bool = True,
 ) -> App:
     """Make the application that serves one model.
 
@@ -62,10 +64,12 @@ def make_app(
         max_body_bytes: larger bodies are refused with 413.
         token: what `/predict` and `/infer` demand as `Authorization: Bearer`, or None.
         access_log: whether each request is logged.
+        counting: whether there are metrics.
     """
     one = "/v2/models/{name}"
     routes = [
         Route("/v2", _server),
+        Route("/v2/models", _models),
         Route("/v2/health/live", _live),
         Route("/v2/health/ready", _ready),
         Route("/predict", _predict, methods=["POST"]),
@@ -87,7 +91,9 @@ def make_app(
             ClientDisconnect: _gone,
         },
     )
-    app.state = Serving(model, log, max_body_bytes, token=token, access_log=access_log)
+    app.state = Serving(
+        model, log, max_body_bytes, token=token, access_log=access_log, counting=counting
+    )
     app.answering = Answering(app.state)
     # One: two would only take turns, and the event loop its turn less often.
     app.threads = ThreadPoolExecutor(1, "large-bodies")
@@ -126,9 +132,9 @@ async def _answer(request: Request, kind: Kind) -> Response:
 
 async def _ask(app: App, kind: Kind, headers: dict[bytes, bytes], body: bytes) -> Reply:
     if len(body) <= SMALL_BODY and b"content-encoding" not in headers:
-        return app.answering.answer(kind, headers, body)
+        return app.answering.answer(Ask(kind, headers, body))
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(app.threads, app.answering.answer, kind, headers, body)
+    return await loop.run_in_executor(app.threads, app.answering.answer, Ask(kind, headers, body))
 
 
 @asynccontextmanager
@@ -168,7 +174,11 @@ async def _receive(request: Request, chunks: list[bytes]) -> None:
 
 
 async def _server(_request: Request) -> Response:
-    return _json({"name": "driftline", "version": "2", "extensions": []})
+    return _json({"name": "driftline", "version": version("driftline"), "extensions": []})
+
+
+async def _models(request: Request) -> Response:
+    return _json({"models": [request.app.state.served.name]})
 
 
 async def _live(_request: Request) -> Response:
@@ -204,7 +214,10 @@ async def _metadata(request: Request) -> Response:
 
 
 async def _metrics(request: Request) -> Response:
-    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE)
+    serving: Serving = request.app.state
+    if not serving.counting:
+        return _json({"error": "this server was started with --no-metrics"}, 404)
+    return Response(serving.metrics.text(), media_type=CONTENT_TYPE)
 
 
 def _addressed(request: Request) -> ServedModel:

@@ -30,6 +30,7 @@ class Settings:
         end_with_stdin: end when standard input does: a parent process that died takes us along.
         token: what clients have to bring as `Authorization: Bearer`, or None.
         access_log: whether each request is logged.
+        metrics: whether requests are counted; a guard needs it.
         log_format: how the server's own log is written to stderr.
     """
 
@@ -46,6 +47,7 @@ class Settings:
     end_with_stdin: bool = False
     token: bytes | None = None
     access_log: bool = False
+    metrics: bool = True
     log_format: Literal["auto", "json", "text"] = "auto"
 
 
@@ -69,6 +71,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
         end_with_stdin=options.end_with_stdin,
         token=read_token(options.token_file) if options.token_file else None,
         access_log=options.access_log,
+        metrics=not options.no_metrics,
         log_format=options.log_format,
     )
 
@@ -147,6 +150,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--allow-candidate", action="store_true", help="serve a candidate that passed no gate")
     add("--access-log", action="store_true", help="log every request")
+    add("--no-metrics", action="store_true", help="count nothing; no guard can watch this server")
     add(
         "--log-format",
         choices=("auto", "json", "text"),

@@ -94,11 +94,13 @@ def metadata(
     return {"inputs": inputs, "outputs": outputs}
 
 
-def matrix_of(columns: Columns) -> dict[str, Any] | None:
-    """The one tensor that may stand for all columns, of a model with numeric features alone."""
-    if columns.categorical:
-        return None
-    return {"datatype": "FP64", "shape": [-1, len(columns.numeric)], "columns": columns.numeric}
+def matrix_of(columns: Columns) -> str | None:
+    """The one tensor that may stand for all columns, of a model with numeric features alone.
+
+    In words, since the protocol's parameters hold no lists. Its columns are in the order in which
+    the metadata names the inputs.
+    """
+    return None if columns.categorical else f"FP64 [-1, {len(columns.numeric)}]"
 
 
 def _datatype(classes: Sequence[Label]) -> str:

@@ -4,20 +4,27 @@ A small `POST` to one of the model's paths is answered where its last byte arriv
 task around it: that takes more time than everything else of such a request. All others, and these
 too where anything is unusual about them, take uvicorn's own way to the application, which answers
 the same. It builds on internals of uvicorn's httptools protocol, so uvicorn is pinned.
+
+Clients send the same head with each request over a connection, but for the length of the body: a
+head that was parsed before, by this or another connection, is not parsed again. And requests that
+arrived by one turn of the event loop are answered together (`together`).
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from components.serving.answering import Answering, Reply
+from components.serving.answering import Answering, Ask, Reply
+from components.serving.heads import Head, Heads
 from components.serving.refusal import RequestError
 from components.serving.served import Kind
 from components.serving.serving import Serving
+from components.serving.together import Together
 
 _logger = logging.getLogger(__name__)
 
@@ -32,28 +39,37 @@ _LARGEST_HEAD = 64 * 1024
 
 def direct_protocol(serving: Serving, answering: Answering) -> type[HttpToolsProtocol]:
     """The protocol class for uvicorn that serves one application."""
-    own = {"_serving": serving, "_answering": answering}
+    own = {
+        "_serving": serving,
+        "_answering": answering,
+        "_together": Together(answering),
+        "_heads": Heads(),
+    }
     return type("DirectProtocol", (_DirectProtocol,), own)
 
 
 class _DirectProtocol(HttpToolsProtocol):
     _serving: Serving
     _answering: Answering
+    _together: Together
+    _heads: Heads
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._open = False  # a request has begun to arrive, and is not there in full
+        self._head_bytes = -1  # of a head that is arriving
         self._kind: Kind | None = None  # of a request that is answered here, while it arrives
-        self._head = False  # a request's head is arriving
-        self._head_bytes = 0
-        self._given: dict[bytes, bytes] = {}
+        self._asked: Ask | None = None  # a request that is there, and is not answered yet
+        self._given: Mapping[bytes, bytes] = {}
         self._body = b""
         self._began = 0.0
+        self._rested = 0.0
         self._last = False  # close the connection after this request
 
     def connection_made(self, transport: Any) -> None:
         """A connection that never asks for anything is closed like an idle one."""
         super().connection_made(transport)
-        self._rest()
+        self._rest(time.perf_counter())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a request that did not arrive in full."""
@@ -63,25 +79,31 @@ class _DirectProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; one that is only half there has to go on arriving."""
+        between = not self._open and self._asked is None
+        if between and self._take_known(data):
+            return
         super().data_received(data)
-        if self._kind is not None or self._head:
-            self._hurry(len(data))
+        if self._open:
+            if self._kind is not None or self._head_bytes >= 0:
+                self._hurry(len(data))
+        elif between and self._asked is not None and not self._last:
+            self._heads.remember(data, Head(self.url, self._given, len(self._asked.body)))
 
     def on_message_begin(self) -> None:
         """A request's first byte is there."""
+        if self._asked is not None:  # answers leave in the order of their requests
+            self._together.flush()
         super().on_message_begin()
         self._began = time.perf_counter()
-        self._head, self._head_bytes = True, 0
+        self._open, self._head_bytes = True, 0
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
-        self._head = False
+        self._head_bytes = -1
         self._given = dict(self.headers)
         if self._is_direct():
-            self._kind = self._serving.served.routes[self.url]
-            self._body = b""
+            self._begin(self._serving.served.routes[self.url])
             self._last = not self.parser.should_keep_alive()
-            self._serving.in_flight += 1
         else:
             super().on_headers_complete()
 
@@ -93,14 +115,23 @@ class _DirectProtocol(HttpToolsProtocol):
             self._body = self._body + body if self._body else body
 
     def on_message_complete(self) -> None:
-        """Answer."""
+        """Ask."""
+        self._open = False
         if self._kind is None:
             super().on_message_complete()
-            return
-        reply = self._answering.answer(self._kind, self._given, self._body)
-        self._drop()
-        self._send(reply)
-        self._answering.settle(reply, time.perf_counter() - self._began)
+        else:
+            self._ask(self._kind, self._body)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection, if it rested that long: requests do not set the timer anew."""
+        rested = time.perf_counter() if self._kind is not None else self._rested
+        left = rested + self.timeout_keep_alive - time.perf_counter()
+        if left <= 0:
+            super().timeout_keep_alive_handler()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                left, self.timeout_keep_alive_handler
+            )
 
     def shutdown(self) -> None:
         """Close the connection, a request that is arriving once it is answered."""
@@ -109,13 +140,27 @@ class _DirectProtocol(HttpToolsProtocol):
         else:
             self._last = True
 
+    def _take_known(self, data: bytes) -> bool:
+        """Take a whole request whose head is known; false where it goes the usual way."""
+        head = self._heads.find(data)
+        if head is None or not self._is_free():
+            return False
+        kind = self._serving.served.routes.get(head.url)
+        if kind is None:
+            return False
+        self._began = time.perf_counter()
+        self._given = head.given
+        self._begin(kind)
+        self._ask(kind, data[-head.length :])
+        return True
+
     def _is_direct(self) -> bool:
         parser, given = self.parser, self._given
         length = given.get(b"content-length")
         return (
             length is not None
             and len(length) <= 6
-            and int(length) <= min(SMALL_BODY, self._serving.max_body_bytes)
+            and 0 < int(length) <= min(SMALL_BODY, self._serving.max_body_bytes)
             and self.url in self._serving.served.routes
             and parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
@@ -123,13 +168,36 @@ class _DirectProtocol(HttpToolsProtocol):
             and b"transfer-encoding" not in given
             and not self.expect_100_continue
             and not parser.should_upgrade()
+            and self._is_free()
+        )
+
+    def _is_free(self) -> bool:
+        """Whether a request may be answered at once."""
+        return (
             # Answers leave in the order of their requests, and a slow reader is waited for.
-            and (self.cycle is None or self.cycle.response_complete)
+            (self.cycle is None or self.cycle.response_complete)
             and not self.pipeline
             and not self.flow.write_paused
             and not self._serving.is_full
             and not self.transport.is_closing()
         )
+
+    def _begin(self, kind: Kind) -> None:
+        self._kind = kind
+        self._body = b""
+        self._serving.in_flight += 1
+
+    def _ask(self, kind: Kind, body: bytes) -> None:
+        self._asked = Ask(kind, self._given, body, self._answered)
+        self._together.ask(self._asked, self.loop)
+
+    def _answered(self, reply: Reply) -> None:
+        if self._asked is None:  # the client went away meanwhile
+            return
+        self._drop()
+        self._send(reply)
+        self._rested = time.perf_counter()
+        self._answering.settle(reply, self._rested - self._began)
 
     def _send(self, reply: Reply) -> None:
         close = self._last or self._serving.draining
@@ -149,11 +217,12 @@ class _DirectProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if close:
             self.transport.close()
-        else:
-            self._rest()
+        elif self.timeout_keep_alive_task is None:
+            self._rest(time.perf_counter())
 
-    def _rest(self) -> None:
+    def _rest(self, now: float) -> None:
         """Wait for the next request, not for ever."""
+        self._rested = now
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -163,7 +232,7 @@ class _DirectProtocol(HttpToolsProtocol):
         """Bound the size of a head, and the time that a head or a body takes."""
         if self.transport.is_closing():
             return
-        if self._head:
+        if self._head_bytes >= 0:
             self._head_bytes += received
             if self._head_bytes > _LARGEST_HEAD:
                 self._give_up(RequestError("the request's head is too large", 431))
@@ -185,7 +254,8 @@ class _DirectProtocol(HttpToolsProtocol):
         self._send(reply)
 
     def _drop(self) -> None:
-        """The request that was arriving no longer is."""
+        """The request that was arriving, or is to be answered, no longer is."""
+        self._asked = None
         if self._kind is not None:
             self._serving.in_flight -= 1
             self._kind = None

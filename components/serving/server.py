@@ -141,7 +141,13 @@ def _run(
         if log is not None:
             log.prepare()
 
-    app = make_app(model, log, token=settings.token, access_log=settings.access_log)
+    app = make_app(
+        model,
+        log,
+        token=settings.token,
+        access_log=settings.access_log,
+        counting=settings.metrics,
+    )
     worker = Worker(app, log, started, settings.drain_s, settings.log_patience_s)
     if settings.end_with_stdin:
         _end_with_stdin(worker)

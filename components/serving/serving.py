@@ -32,6 +32,7 @@ class Serving:
         max_body_bytes: larger bodies are refused.
         token: what clients have to bring as `Authorization: Bearer`, or None.
         access_log: whether each request is logged.
+        counting: whether there are metrics.
         draining: whether the end has begun: not ready, and each answer ends its connection.
         previous: what answered before the last switch.
         in_flight: how many requests have begun and are not answered.
@@ -45,6 +46,7 @@ class Serving:
     max_body_bytes: int = MAX_BODY_BYTES
     token: bytes | None = None
     access_log: bool = False
+    counting: bool = True
     draining: bool = False
     previous: ServedModel | None = None
     in_flight: int = 0

@@ -2,10 +2,14 @@
 
 import json
 import socket
+import threading
+from contextlib import ExitStack
 
 import pytest
 
+from components.model.score import Predictions
 from components.serving import protocol
+from components.serving.heads import Head, Heads
 
 BODY = json.dumps({"rows": [{"a": 1.0, "b": None, "c": 2.0}]}).encode()
 
@@ -185,3 +189,64 @@ def test_a_connection_that_is_idle_at_the_drain_is_answered_and_then_closed(live
         assert idle.answer() is None
         status, headers, _ = arriving.send(request()[-3:]).answer()
         assert (status, headers["connection"]) == (200, "close")
+
+
+class Waiting:
+    """Answers once it may, and remembers how many rows it was asked about at a time."""
+
+    kind, sha256, classes, estimates = "onnx", "a" * 64, [], False
+
+    def __init__(self):
+        self.asked, self.begun, self.may = [], threading.Event(), threading.Event()
+
+    def answer(self, rows):
+        self.asked.append(len(rows))
+        self.begun.set()
+        assert self.may.wait(20)
+        return Predictions(rows.numeric[:, 2].copy())
+
+
+def test_what_arrived_while_the_model_was_busy_is_one_call_and_each_gets_its_own(live, light):
+    runtime = Waiting()
+    with live(light(runtime=runtime, task="regression")) as client, ExitStack() as stack:
+        first, *others = [stack.enter_context(Raw(client)) for _ in range(7)]
+        first.send(numbered(0))
+        assert runtime.begun.wait(20)
+        for number, connection in enumerate(others, 1):
+            connection.send(numbered(number))
+        others[-1]._socket.close()  # goes away before it is answered
+        runtime.may.set()
+        answers = [connection.answer() for connection in [first, *others[:-1]]]
+
+    assert [document["predictions"][0]["prediction"] for _, _, document in answers] == [*range(6)]
+    assert runtime.asked[0] == 1
+    assert max(runtime.asked[1:]) >= 5
+
+
+def numbered(number):
+    return request(json.dumps({"rows": [{"a": 1.0, "b": None, "c": number}]}).encode())
+
+
+def test_a_head_that_was_seen_before_means_the_same_again(server):
+    with Raw(server) as one, Raw(server) as other:
+        for connection in (one, other, one):
+            for number in (1, 22, 333):
+                body = json.dumps({"rows": [{"a": 1.0, "b": None, "c": number / 100}]}).encode()
+                whole = request(body)
+                status, headers, document = connection.send(whole).answer()
+                assert (status, headers["x-request-id"]) == (200, document["request_id"])
+                # In two pieces, the first of which ends where a head that is known does.
+                cut = len(whole) - len(body)
+                assert connection.send(whole[:cut], whole[cut:]).answer()[0] == 200
+        # A known head with more behind it than it says: two requests.
+        assert one.send(request() + request()).answer()[0] == 200
+        assert one.answer()[0] == 200
+
+
+def test_heads_that_never_come_again_are_forgotten():
+    heads = Heads()
+    for number in range(1000):
+        data = request(x_request_id=str(number))
+        heads.remember(data, Head(b"/predict", {}, len(BODY)))
+        assert heads.find(data) is not None
+    assert len(heads._known) < 300

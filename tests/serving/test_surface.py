@@ -4,6 +4,7 @@ import gzip
 import json
 import threading
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -115,9 +116,23 @@ def test_a_model_with_texts_takes_no_matrix_and_says_how_to_send_them(live, ligh
 def test_metadata_tells_of_matrix_and_runtime(client):
     parameters = get(client, "/v2/models/light")[1]["parameters"]
 
-    assert parameters["matrix"] == {"datatype": "FP64", "shape": [-1, 3], "columns": [*"abc"]}
+    assert parameters["matrix"] == "FP64 [-1, 3]"
     assert (parameters["runtime"], parameters["runtime_sha256"]) == ("onnx", "a" * 64)
     assert parameters["model_sha256"] == "b" * 64
+
+
+def test_the_server_tells_its_own_version_and_its_model(client):
+    assert get(client, "/v2")[1]["version"] == version("driftline")
+    assert get(client, "/v2/models")[1] == {"models": ["light"]}
+
+
+def test_without_metrics_nothing_is_counted_and_that_is_said(live, light):
+    with live(light(), counting=False) as client:
+        answered = infer(client, matrix([1, 2, 3], [1, 3]))[0]
+        status, said = get(client, "/metrics")
+
+    assert (answered, status) == (200, 404)
+    assert "--no-metrics" in said["error"]
 
 
 def references(node):

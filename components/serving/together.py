@@ -1,0 +1,41 @@
+"""Requests that arrived by one turn of the event loop are answered together.
+
+Nothing is waited for: the first request of a turn asks to be answered at its end, when all sockets
+that had something to read were read. One that is alone is answered as soon as ever; of many, whose
+sum of work this makes smaller, none is answered later than the last would have been.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from components.serving.answering import Answering, Ask
+
+# So much is answered at a time, so that the first answers need not wait for all.
+_BATCH_BYTES = 64 * 1024
+
+
+class Together:
+    """Collects the requests of a turn."""
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._asks: list[Ask] = []
+        self._size = 0
+
+    def ask(self, ask: Ask, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer a request by the end of this turn."""
+        self._asks.append(ask)
+        self._size += len(ask.body)
+        if self._size >= _BATCH_BYTES:
+            self.flush()
+        elif len(self._asks) == 1:
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Answer now what is there."""
+        asks, self._asks, self._size = self._asks, [], 0
+        if asks:
+            for ask, reply in zip(asks, self._answering.answer_all(asks), strict=True):
+                if ask.done is not None:
+                    ask.done(reply)
