@@ -34,8 +34,8 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.prediction)
 
-    def rows(self, which: Array) -> Predictions:
-        """The answers for some rows, by their positions or a mask."""
+    def rows(self, which: Array | slice) -> Predictions:
+        """The answers for some rows, by their positions, a mask, or from one up to another."""
         probability = None if self.probability is None else self.probability[which]
         return Predictions(self.prediction[which], probability)
 

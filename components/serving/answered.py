@@ -1,4 +1,4 @@
-"""What a server remembers of an answered request until the prediction log has written it."""
+"""What a server remembers of answered requests until the prediction log has written them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from components.data.feature_rows import FeatureRows
 from components.spec.model import Columns
 
 # What Python's own objects take besides the values, measured with tracemalloc: the arrays, lists
-# and texts of a request, then those of each further row.
+# and texts of a moment, then those of each row.
 _REQUEST_BYTES = 1200
 _ROW_BYTES = 200
 _TEXT_BYTES = 60
@@ -22,18 +22,18 @@ _TEXT_BYTES = 60
 
 @dataclass(slots=True)  # frozen, it would take three times as long to make, for each request
 class Answered:
-    """The rows of one answered request, column by column.
+    """Rows that were answered at one moment, by one request or several, column by column.
 
     `features` holds them as the client sent them after typing, in the order of `columns`;
-    `prediction` has shape (n,), `probability` (n, k) in class order or None; times carry a time
-    zone.
+    `prediction` has shape (n,), `probability` (n, k) in class order or None; ids are a row's own
+    and its request's, (n,); times carry a time zone.
     """
 
     row_ids: Sequence[str]
     event_times: Sequence[datetime]
     served_at: datetime
     release: str
-    request_id: str
+    request_ids: Sequence[str]
     columns: Columns
     features: FeatureRows
     prediction: Sequence[Any] | NDArray[Any]
@@ -49,8 +49,7 @@ class Answered:
         """About how many bytes they take."""
         ids, features = self.row_ids, self.features
         size = _REQUEST_BYTES + len(ids) * _ROW_BYTES + features.numeric.nbytes
-        for row_id in ids:
-            size += len(row_id)
+        size += sum(map(len, ids))
         for column in features.categorical:
             for text in column:
                 if text is not None:

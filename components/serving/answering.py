@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
+from components.data.feature_rows import FeatureRows
 from components.serving.answered import Answered
 from components.serving.batch import Batch, Moment
 from components.serving.cells import cells_of
@@ -16,6 +18,7 @@ from components.serving.codec import decode_rows, encode_rows, parse_json, to_js
 from components.serving.compression import pack, unpack, wants_gzip
 from components.serving.domain import NOTHING, Strange
 from components.serving.ids import clean_id
+from components.serving.joined import join
 from components.serving.logs import Sparing
 from components.serving.outputs import encode_tensors, wanted_outputs
 from components.serving.refusal import RequestError
@@ -38,8 +41,7 @@ class Reply:
     """The answer to one request, and what is to be remembered of it.
 
     `headers` come on top of type, length and request id; `problem` says why a request was refused,
-    which has no `rows`. `cells` is for the metrics and `answered` for the prediction log, where
-    there are such.
+    which has no `rows`. `cells` is for the metrics, where there are such.
     """
 
     kind: Kind
@@ -50,19 +52,27 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     problem: str = ""
     rows: int = 0
-    answered: Answered | None = None
     cells: Mapping[str, int] | None = None
     strange: Strange = NOTHING
 
 
 @dataclass(slots=True)
 class Ask:
-    """A request that wants its answer: its headers by lower-case name, and all of its body."""
+    """A request that wants its answer.
+
+    Attributes:
+        kind: what it asks for.
+        headers: by lower-case name.
+        body: all of it, as it was sent.
+        done: takes the answer.
+        began: when its first byte came, by `time.perf_counter`.
+    """
 
     kind: Kind
     headers: Headers
     body: bytes
     done: Callable[[Reply], None] | None = None
+    began: float = 0.0
 
 
 @dataclass(slots=True)
@@ -106,14 +116,11 @@ class Answering:
                 requests.append(self._read(served, ask, reply, moment))
             except Exception as error:
                 _fail(reply, error)
-        together = _together(served, requests)
-        for place, request in enumerate(requests):
-            try:
-                features = request.batch.features
-                answers = together[place] if together else served.answer(features)
-                self._finish(served, request, answers, moment)
-            except Exception as error:
-                _fail(request.reply, error)
+        for group, features, answers in _asked(served, requests):
+            self._word(served, group, answers)
+            if self._serving.log is not None:
+                for answered in _remembered(served, group, features, answers, moment):
+                    self._serving.log.put(answered)
         return replies
 
     def authorize(self, headers: Headers) -> None:
@@ -137,15 +144,13 @@ class Answering:
         return reply
 
     def settle(self, reply: Reply, seconds: float) -> None:
-        """Count, log and remember a request once it is answered."""
+        """Count a request once it is answered, and tell of it where that is wanted."""
         if self._serving.counting:
             counts = self._serving.metrics.of(reply.release)
             counts.request(reply.kind, reply.status, seconds)
             if reply.cells is not None:
                 counts.answered(reply.rows, reply.cells, reply.strange)
-        if reply.answered is not None and self._serving.log is not None:
-            self._serving.log.put(reply.answered)
-        elif 400 <= reply.status < 500:
+        if 400 <= reply.status < 500:
             self._tell(reply)
         if self._serving.access_log:
             told = {"request_id": reply.request_id, "endpoint": reply.kind, "rows": reply.rows}
@@ -179,45 +184,25 @@ class Answering:
         reply.strange = served.domain.look(batch.features, plain=batch.plain)
         return request
 
-    def _finish(
-        self, served: ServedModel, request: _Read, answers: Predictions, moment: Moment
-    ) -> None:
-        """Word the answer, and note what is to be remembered."""
-        reply, batch = request.reply, request.batch
-        prediction, probability = answers.prediction.tolist(), answers.probability
-        if reply.kind == "predict":
-            reply.body = encode_rows(
-                {"model": served.name, "release": served.release, "request_id": reply.request_id},
-                batch.row_ids,
-                prediction,
-                None if probability is None else probability.tolist(),
-                served.class_names,
-            )
-        else:
-            flat = None if probability is None else probability.ravel().tolist()
-            head = {"model_name": served.name, "model_version": served.release}
-            head["id"] = reply.request_id if request.own is None else request.own
-            outputs = encode_tensors(request.names, prediction, flat, served.classes)
-            reply.body = to_json({**head, "outputs": outputs})
-        accepted = request.ask.headers.get(b"accept-encoding")
-        if accepted is not None and wants_gzip(accepted.decode("latin-1"), len(reply.body)):
-            reply.body = pack(reply.body)
-            reply.headers = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
-        if self._serving.log is not None:
-            reply.answered = Answered(
-                row_ids=batch.row_ids,
-                event_times=batch.event_times,
-                served_at=moment.now,
-                release=served.release,
-                request_id=reply.request_id,
-                columns=served.spec.columns,
-                features=batch.features,
-                prediction=answers.prediction,
-                probability=probability,
-            )
-        reply.rows = len(batch)
-        if self._serving.counting:
-            reply.cells = cells_of(served.spec.task, prediction, probability)
+    def _word(self, served: ServedModel, group: Sequence[_Read], answers: Predictions) -> None:
+        """Word the answers to requests whose rows the model answered as one."""
+        prediction: list[Any] = answers.prediction.tolist()
+        numbers = answers.probability
+        probability: list[list[float]] | None = None if numbers is None else numbers.tolist()
+        task = served.spec.task
+        start = 0
+        for request in group:
+            end = start + len(request.batch)
+            answered = prediction[start:end]
+            own = None if probability is None else probability[start:end]
+            try:
+                _write(served, request, answered, own)
+                if self._serving.counting:
+                    of_rows = own if numbers is None or end - start == 1 else numbers[start:end]
+                    request.reply.cells = cells_of(task, answered, of_rows)
+            except Exception as error:
+                _fail(request.reply, error)
+            start = end
 
     def _tell(self, reply: Reply) -> None:
         """Say why a request was refused, a few times a second."""
@@ -230,14 +215,94 @@ class Answering:
         _logger.info("refused: %s", reply.problem, extra=told)
 
 
-def _together(served: ServedModel, requests: Sequence[_Read]) -> list[Predictions] | None:
-    """The answers by one call of the model; None where each has to be answered alone."""
-    if len(requests) < 2:
-        return None
-    try:
-        return served.answer_all([request.batch.features for request in requests])
-    except Exception:  # each is asked about alone then, and whoever is concerned hears of it
-        return None
+def _asked(
+    served: ServedModel, requests: Sequence[_Read]
+) -> Iterator[tuple[Sequence[_Read], FeatureRows, Predictions]]:
+    """Requests with their rows and the answers: all at once where the model can, else one by one.
+
+    One that cannot be answered is refused, and hears what concerns it.
+    """
+    if len(requests) > 1:
+        features = join([request.batch.features for request in requests])
+        answers = served.answer_if_it_can(features)
+        if answers is not None:
+            yield requests, features, answers
+            return
+    for request in requests:
+        features = request.batch.features
+        try:
+            answers = served.answer(features)
+        except Exception as error:
+            _fail(request.reply, error)
+            continue
+        yield [request], features, answers
+
+
+def _write(
+    served: ServedModel,
+    request: _Read,
+    prediction: Sequence[Any],
+    probability: Sequence[Sequence[float]] | None,
+) -> None:
+    """Write the answer into the reply."""
+    reply, batch, headers = request.reply, request.batch, request.ask.headers
+    reply.rows = len(prediction)
+    if reply.kind == "predict":
+        head = {"model": served.name, "release": served.release, "request_id": reply.request_id}
+        names = served.class_names
+        reply.body = encode_rows(head, batch.row_ids, prediction, probability, names)
+    else:
+        flat = None if probability is None else list(chain.from_iterable(probability))
+        head = {"model_name": served.name, "model_version": served.release}
+        head["id"] = reply.request_id if request.own is None else request.own
+        outputs = encode_tensors(
+            request.names, prediction, flat, served.classes, served.class_names
+        )
+        reply.body = to_json({**head, "outputs": outputs})
+    accepted = headers.get(b"accept-encoding")
+    if accepted is not None and wants_gzip(accepted.decode("latin-1"), len(reply.body)):
+        reply.body = pack(reply.body)
+        reply.headers = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
+
+
+def _remembered(
+    served: ServedModel,
+    group: Sequence[_Read],
+    features: FeatureRows,
+    answers: Predictions,
+    moment: Moment,
+) -> Iterator[Answered]:
+    """The rows of requests that were answered together, for the prediction log."""
+    if not all(request.reply.status == 200 for request in group):  # a fault of ours in one
+        for request, part, own in _apart(group, features, answers):
+            if request.reply.status == 200:
+                yield from _remembered(served, [request], part, own, moment)
+        return
+    batches = [request.batch for request in group]
+    yield Answered(
+        row_ids=list(chain.from_iterable([batch.row_ids for batch in batches])),
+        event_times=list(chain.from_iterable([batch.event_times for batch in batches])),
+        served_at=moment.now,
+        release=served.release,
+        request_ids=[
+            request.reply.request_id for request in group for _ in range(request.reply.rows)
+        ],
+        columns=served.spec.columns,
+        features=features,
+        prediction=answers.prediction,
+        probability=answers.probability,
+    )
+
+
+def _apart(
+    group: Sequence[_Read], features: FeatureRows, answers: Predictions
+) -> Iterator[tuple[_Read, FeatureRows, Predictions]]:
+    """Each request with its own rows and answers."""
+    start = 0
+    for request in group:
+        end = start + len(request.batch)
+        yield request, features.part(start, end), answers.rows(slice(start, end))
+        start = end
 
 
 def _rows(served: ServedModel, body: bytes, moment: Moment) -> Batch:
@@ -277,11 +342,11 @@ def _fail(reply: Reply, error: Exception) -> None:
     told = {"request_id": reply.request_id}
     _logger.error("request failed", exc_info=error, extra=told)
     reply.status, reply.body = 500, fault(reply.request_id)
-    reply.headers, reply.answered = (), None
+    reply.headers = ()
 
 
 def _refuse(reply: Reply, error: RequestError) -> None:
-    reply.status, reply.problem, reply.answered = error.status, str(error), None
+    reply.status, reply.problem = error.status, str(error)
     reply.body = to_json({"error": reply.problem})
     if error.status == 401:
         reply.headers = ((b"www-authenticate", b"Bearer"),)

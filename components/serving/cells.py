@@ -19,7 +19,9 @@ _OUTERMOST = 240  # quarters
 
 
 def cells_of(
-    task: Task, prediction: Sequence[Any], probability: NDArray[np.float64] | None
+    task: Task,
+    prediction: Sequence[Any],
+    probability: Sequence[Sequence[float]] | NDArray[np.float64] | None,
 ) -> Mapping[str, int]:
     """How many answers lie in which cell.
 
@@ -43,8 +45,8 @@ def cells_of(
     if task != "binary" or probability is None:
         return Counter(map(class_name, prediction))
     if len(prediction) == 1:
-        return {_NAMES[min(int(probability[0, -1] * _BINS), _BINS - 1)]: 1}
-    places = np.clip((probability[:, -1] * _BINS).astype(np.int64), 0, _BINS - 1)
+        return {_NAMES[min(int(probability[0][-1] * _BINS), _BINS - 1)]: 1}
+    places = np.clip((np.asarray(probability)[:, -1] * _BINS).astype(np.int64), 0, _BINS - 1)
     counts = np.bincount(places, minlength=_BINS).tolist()
     return {name: count for name, count in zip(_NAMES, counts, strict=True) if count}
 

@@ -8,7 +8,6 @@ from itertools import chain
 import numpy as np
 
 from components.data.feature_rows import FeatureRows
-from components.model.score import Predictions
 
 
 def join(parts: Sequence[FeatureRows]) -> FeatureRows:
@@ -31,24 +30,3 @@ def join(parts: Sequence[FeatureRows]) -> FeatureRows:
             for columns in zip(*(part.categorical for part in parts), strict=True)
         ],
     )
-
-
-def split(answers: Predictions, parts: Sequence[FeatureRows]) -> list[Predictions]:
-    """The answers to each part of the rows that were joined.
-
-    >>> rows = FeatureRows(np.zeros((1, 0)), [])
-    >>> [each.prediction.tolist() for each in split(Predictions(np.array([1, 2])), [rows, rows])]
-    [[1], [2]]
-    """
-    prediction, probability = answers.prediction, answers.probability
-    found: list[Predictions] = []
-    start = 0
-    for part in parts:
-        end = start + len(part)
-        found.append(
-            Predictions(
-                prediction[start:end], None if probability is None else probability[start:end]
-            )
-        )
-        start = end
-    return found

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.model.records import Label
-from components.serving.codec import class_name, first_repeated
+from components.serving.codec import first_repeated
 from components.serving.refusal import RequestError
 from components.spec.model import Columns
 
@@ -42,6 +42,7 @@ def encode_tensors(
     prediction: Sequence[Any],
     probability: Sequence[float] | None,
     classes: Sequence[Label],
+    class_names: Sequence[str],
 ) -> list[dict[str, Any]]:
     """The `outputs` of an inference answer.
 
@@ -50,8 +51,9 @@ def encode_tensors(
         prediction: (n,).
         probability: (n * k,) in row-major order, or None.
         classes: (k,) in class order; none for regression.
+        class_names: (k,) of the classes, as `class_name` gives them.
 
-    >>> encode_tensors(["prediction"], [True, False], None, [False, True])
+    >>> encode_tensors(["prediction"], [True, False], None, [False, True], ["false", "true"])
     [{'name': 'prediction', 'datatype': 'BOOL', 'shape': [2], 'data': [True, False]}]
     """
     count = len(prediction)
@@ -66,7 +68,7 @@ def encode_tensors(
                     "name": name,
                     "datatype": "FP64",
                     "shape": [count, len(classes)],
-                    "parameters": {"classes": ",".join(map(class_name, classes))},
+                    "parameters": {"classes": ",".join(class_names)},
                     "data": probability,
                 }
             )

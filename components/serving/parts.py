@@ -75,11 +75,11 @@ class Part:
     def encode(self) -> bytes:
         """The part as a Parquet file."""
         sink = pa.BufferOutputStream()  # a Python file would want the interpreter for each piece
-        if self.table.num_rows < _SMALL_ROWS:
-            # Reading some hundred small parts is mostly set-up: this way it takes a third.
-            options = {"compression": "snappy", "use_dictionary": False}
-        else:
-            options = {"compression": "zstd", "use_dictionary": repeating(self.table.schema)}
+        # Reading some hundred small parts is mostly set-up: without dictionaries it takes a third.
+        is_small = self.table.num_rows < _SMALL_ROWS
+        options = {"use_dictionary": False if is_small else repeating(self.table.schema)}
+        # Half of zstd's time, in the process that answers, for an eighth more of bytes.
+        options["compression"] = "snappy"
         pq.write_table(self.table, sink, write_statistics=["event_time"], **options)
         return bytes(sink.getvalue())
 

@@ -188,7 +188,7 @@ class _DirectProtocol(HttpToolsProtocol):
         self._serving.in_flight += 1
 
     def _ask(self, kind: Kind, body: bytes) -> None:
-        self._asked = Ask(kind, self._given, body, self._answered)
+        self._asked = Ask(kind, self._given, body, self._answered, self._began)
         self._together.ask(self._asked, self.loop)
 
     def _answered(self, reply: Reply) -> None:
@@ -197,7 +197,6 @@ class _DirectProtocol(HttpToolsProtocol):
         self._drop()
         self._send(reply)
         self._rested = time.perf_counter()
-        self._answering.settle(reply, self._rested - self._began)
 
     def _send(self, reply: Reply) -> None:
         close = self._last or self._serving.draining

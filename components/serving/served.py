@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -18,7 +18,6 @@ from components.model.runtime import Runtime
 from components.model.score import Predictions
 from components.serving.codec import class_name
 from components.serving.domain import Domain
-from components.serving.joined import join, split
 from components.serving.quick import QuickRows, QuickTensors
 from components.serving.refusal import RequestError
 from components.spec.model import Columns, Spec
@@ -93,14 +92,12 @@ class ServedModel:
             raise RequestError(self._blame(features, problem))
         return answers
 
-    def answer_all(self, parts: Sequence[FeatureRows]) -> list[Predictions] | None:
-        """Answer several requests by one call of the model; None where it cannot answer them all.
-
-        Raises:
-            Exception: whatever the model raises that has nothing to do with the rows.
-        """
-        answers = self._try(join(parts))[1]
-        return None if answers is None else split(answers, parts)
+    def answer_if_it_can(self, features: FeatureRows) -> Predictions | None:
+        """Answer for rows, or None where it cannot, for whatever reason."""
+        try:
+            return self._try(features)[1]
+        except Exception:
+            return None
 
     def _try(self, features: FeatureRows) -> tuple[str, Predictions | None]:
         """The answers, or None with what stands against them."""

@@ -61,17 +61,17 @@ def _kind(answered: Answered) -> tuple[str, Any]:
 
 
 def _packed(release: str, group: Sequence[Answered]) -> Packed:
-    counts = np.array([len(answered.row_ids) for answered in group])
-    rows = int(counts.sum())
-    request = None if len(group) == rows else numbers(np.repeat(np.arange(len(group)), counts))
-    served_at = _a_row(numbers(microseconds([each.served_at for each in group]), TIME), request)
+    counts = [len(answered.row_ids) for answered in group]
+    rows = sum(counts)
+    moments = np.repeat(microseconds([each.served_at for each in group]), counts)
+    served_at = numbers(moments, TIME)
     hours, event_time = _event_times(group, served_at)
     table = {
         "row_id": texts(_chained(answered.row_ids for answered in group)),
         "event_time": event_time,
         "served_at": served_at,
         "release": texts([release] * rows),
-        "request_id": _a_row(texts([answered.request_id for answered in group]), request),
+        "request_id": texts(_chained(answered.request_ids for answered in group)),
         "prediction": answers(_chained(_listed(answered.prediction) for answered in group)),
         "probability": _probabilities(group, rows),
         **_features(group),
@@ -112,11 +112,6 @@ def _probabilities(group: Sequence[Answered], rows: int) -> pa.Array:
     lists_ = [each for each in given if isinstance(each, list)]
     flat = np.array(_chained(lists_)) if len(lists_) == len(given) else np.concatenate(given)
     return lists(flat)
-
-
-def _a_row(values: pa.Array, request: pa.Array | None) -> pa.Array:
-    """One value a request as one value a row."""
-    return values if request is None else values.take(request)
 
 
 def _listed(values: Sequence[Any] | NDArray[Any]) -> Sequence[Any]:

@@ -8,6 +8,7 @@ sum of work this makes smaller, none is answered later than the last would have 
 from __future__ import annotations
 
 import asyncio
+import time
 
 from components.serving.answering import Answering, Ask
 
@@ -39,3 +40,4 @@ class Together:
             for ask, reply in zip(asks, self._answering.answer_all(asks), strict=True):
                 if ask.done is not None:
                     ask.done(reply)
+                self._answering.settle(reply, time.perf_counter() - ask.began)

@@ -20,7 +20,7 @@ def answered(count, first=0, step_minutes=1, release="v1", probability=True, nam
         event_times=[START + timedelta(minutes=step_minutes * int(value)) for value in values],
         served_at=datetime(2024, 5, 1, tzinfo=UTC),
         release=release,
-        request_id="request",
+        request_ids=["request"] * count,
         columns=COLUMNS,
         features=FeatureRows(
             np.array([[np.nan if value % 7 == 0 else float(value)] for value in values]),
