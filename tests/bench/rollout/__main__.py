@@ -69,6 +69,11 @@ def section(played: Played) -> Section:
             Demand("no failed request", f"{failed} of {requests:,}", not failed),
             Demand("no mixed or foreign answer", f"{wrong} of {requests:,}", not wrong),
             Demand(
+                "every bad release goes back",
+                "no" if _stayed(played) else "yes",
+                not _stayed(played),
+            ),
+            Demand(
                 "always a valid champion",
                 "no" if any("no valid" in note for note in notes) else "yes",
                 not any("no valid" in note for note in notes),
@@ -76,6 +81,10 @@ def section(played: Played) -> Section:
         ],
         [*notes, "\n".join(events), *played.wrong],
     )
+
+
+def _stayed(played: Played) -> bool:
+    return any(event.name.startswith("undo a bad one") for event in played.events)
 
 
 def _row(name: str, tally: Tally) -> list[str]:
