@@ -133,7 +133,7 @@ def _bad(world: World, rows: Sequence[Mapping[str, Any]]) -> dict[str, Built]:
     bad = {
         "tampered": build(world, window, rows, **_regression(C=0.3)),
         "wrong recorded answers": build(world, window, rows, **_regression(C=0.2)),
-        "slow": build(world, window, rows, **_moody(slow_s=0.1)),
+        "slow": build(world, window, rows, **_moody(slow_s=0.03)),
         "one answer for all": build(world, window, rows, **_DUMMY),
         "fails every tenth time": build(world, window, rows, **_moody(fails_every=10)),
     }
