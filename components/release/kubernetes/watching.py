@@ -43,9 +43,13 @@ class Watcher:
         self._pause = pause
         self._clock = workload.cluster.time.clock
         self._before: dict[str, Counts] = {}
+        # What was counted of the challenger that is not to be judged; None if that is not known.
+        self._since: Counts | None = Counts()
 
     def count_champion(self) -> None:
         """Take the champion's figures, while it serves alone.
+
+        From here on the challenger is judged, while it is being rolled out too.
 
         One whose pods do not answer is not compared with: its successor may be what mends it.
         """
@@ -53,7 +57,9 @@ class Watcher:
             return
         try:
             self._before = dict(self._scrape())
+            self._since = self._before.get(self._challenger, Counts())
         except DriftlineError as error:
+            self._since = None
             self._say(f"the champion's figures are not known, it is not compared with: {error}")
 
     def judge(self, what: str) -> None:
@@ -72,6 +78,7 @@ class Watcher:
             champion=self._before.get(self._champion),
             challenger=self._challenger,
             guard=self._guard,
+            since=self._since,
             progress=self._say,
             pause=self._pause,
             clock=self._clock,
@@ -79,5 +86,13 @@ class Watcher:
         said = "; ".join(judgement.reasons)
         if judgement.verdict == "breached":
             raise RolloutError(f"{what} did worse under guard: {said}")
+        self._since = self._counted()
         passed = judgement.verdict == "passed"
         self._say(f"{what} {'passed the guard' if passed else 'stays'}: {said}")
+
+    def _counted(self) -> Counts | None:
+        """What was counted of the challenger by now; None if nobody answers."""
+        try:
+            return self._scrape().get(self._challenger)
+        except DriftlineError:
+            return None

@@ -35,6 +35,21 @@ def test_a_release_that_does_worse_goes_back(world, change, reason):
     assert world.versions() == ["v1"]
 
 
+def test_what_a_release_did_while_it_was_rolled_out_counts_too(world):
+    world.deploy("v1", None)
+    world.cluster.advance(30)
+    world.pods["v2"].errors = 0.2
+    target = world.target(guard=GUARD)
+
+    def nobody_asks(_):
+        if "v2 is watched for 10s" in world.said:
+            world.pods["v2"].rate = 0.0
+
+    world.cluster.waiting.append(nobody_asks)
+    with pytest.raises(RolloutError, match="requests failed"):
+        world.deploy("v2", "v1", target=target)
+
+
 def test_a_first_release_that_answers_with_errors_is_taken_away(world):
     world.pods["v1"].errors = 0.5
 
