@@ -27,6 +27,7 @@ Reason = Annotated[str, typer.Option(help="Kept in the history.")]
 
 _BY_HAND = "asked for by hand"
 _RUN = "command line"
+_NONE = "no releases yet; train one with 'driftline run training'"
 
 
 @app.command("list")
@@ -45,7 +46,7 @@ def list_releases(spec: Spec = "", store: StoreOption = "", as_json: Json = Fals
     elif rows:
         console.table(rows)
     else:
-        console.say("no releases yet; train one with 'driftline run training'")
+        console.say(_NONE)
 
 
 @app.command("show")
@@ -97,6 +98,8 @@ def verify_releases(
     else:
         for row in rows:
             console.say(f"{row['version']}  {row['problem'] or 'intact'}")
+        if not rows:
+            console.say(_NONE)
     if damaged := [row["version"] for row in rows if row["problem"]]:
         raise ReleaseError(
             f"{len(damaged)} of {count_of(len(rows), 'release')} are damaged: {', '.join(damaged)}"

@@ -165,7 +165,7 @@ def test_the_status_says_who_serves(releases):
     [
         (("list",), "no releases yet; train one with 'driftline run training'"),
         (("status",), "champion: none; train one with 'driftline run training'"),
-        (("verify",), ""),
+        (("verify",), "no releases yet"),
         (("show",), "run 'driftline run training' first"),
         (("rollback",), "no earlier release"),
         (("deploy", "v1"), "there is no release 'v1'"),
