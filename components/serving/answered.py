@@ -36,8 +36,8 @@ class Answered:
     request_ids: Sequence[str]
     columns: Columns
     features: FeatureRows
-    prediction: Sequence[Any] | NDArray[Any]
-    probability: Sequence[Sequence[float]] | NDArray[np.float64] | None
+    prediction: NDArray[Any]
+    probability: NDArray[np.float64] | None
 
     @property
     def rows(self) -> int:
@@ -50,6 +50,8 @@ class Answered:
         ids, features = self.row_ids, self.features
         size = _REQUEST_BYTES + len(ids) * _ROW_BYTES + features.numeric.nbytes
         size += sum(map(len, ids))
+        for array in (self.prediction, self.probability):
+            size += 0 if array is None else array.nbytes
         for column in features.categorical:
             for text in column:
                 if text is not None:

@@ -4,86 +4,33 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from components.data.feature_rows import FeatureRows
 from components.serving.answered import Answered
-from components.serving.batch import Batch, Moment
+from components.serving.batch import Moment
 from components.serving.cells import cells_of
-from components.serving.codec import decode_rows, encode_rows, parse_json, to_json
-from components.serving.compression import pack, unpack, wants_gzip
-from components.serving.domain import NOTHING, Strange
+from components.serving.codec import encode_rows, to_json
+from components.serving.compression import pack, wants_gzip
+from components.serving.exchange import Ask, Headers, Reply, fail, refuse
 from components.serving.ids import clean_id
 from components.serving.joined import join
 from components.serving.logs import Sparing
-from components.serving.outputs import encode_tensors, wanted_outputs
+from components.serving.outputs import encode_tensors
+from components.serving.reading import ReadRequest, read_request
 from components.serving.refusal import RequestError
 from components.serving.served import Kind, ServedModel
 from components.serving.serving import Serving
-from components.serving.tensors import decode_tensors
 
 if TYPE_CHECKING:
     from components.model.score import Predictions
 
 _logger = logging.getLogger(__name__)
 
-Headers = Mapping[bytes, bytes]
-
 _REFUSALS_A_SECOND = 5
-
-
-@dataclass(slots=True)
-class Reply:
-    """The answer to one request, and what is to be remembered of it.
-
-    `headers` come on top of type, length and request id; `problem` says why a request was refused,
-    which has no `rows`. `cells` is for the metrics, where there are such.
-    """
-
-    kind: Kind
-    release: str
-    request_id: str
-    status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    problem: str = ""
-    rows: int = 0
-    cells: Mapping[str, int] | None = None
-    strange: Strange = NOTHING
-
-
-@dataclass(slots=True)
-class Ask:
-    """A request that wants its answer.
-
-    Attributes:
-        kind: what it asks for.
-        headers: by lower-case name.
-        body: all of it, as it was sent.
-        done: takes the answer.
-        began: when its first byte came, by `time.perf_counter`.
-    """
-
-    kind: Kind
-    headers: Headers
-    body: bytes
-    done: Callable[[Reply], None] | None = None
-    began: float = 0.0
-
-
-@dataclass(slots=True)
-class _Read:
-    """A request that was read: its rows, the id it gave itself, the tensors that it wants."""
-
-    ask: Ask
-    reply: Reply
-    batch: Batch
-    own: str | None = None
-    names: Sequence[str] = ()
 
 
 class Answering:
@@ -110,17 +57,23 @@ class Answering:
         replies = [
             Reply(ask.kind, served.release, self._request_id(ask.headers), 200, b"") for ask in asks
         ]
-        requests = []
+        requests, most = [], self._serving.max_body_bytes
         for ask, reply in zip(asks, replies, strict=True):
             try:
-                requests.append(self._read(served, ask, reply, moment))
+                _refuse_others(served, ask)
+                self.authorize(ask.headers)
+                requests.append(read_request(served, ask, reply, moment, most))
             except Exception as error:
-                _fail(reply, error)
-        for group, features, answers in _asked(served, requests):
-            self._word(served, group, answers)
-            if self._serving.log is not None:
-                for answered in _remembered(served, group, features, answers, moment):
-                    self._serving.log.put(answered)
+                fail(reply, error)
+        try:
+            for group, features, answers in _asked(served, requests):
+                self._word(served, group, answers)
+                if self._serving.log is not None:
+                    _remember(served, group, features, answers, moment)
+        except Exception as error:  # a fault of ours leaves nobody without an answer
+            for reply in replies:
+                if reply.status == 200:
+                    fail(reply, error)
         return replies
 
     def authorize(self, headers: Headers) -> None:
@@ -140,16 +93,18 @@ class Answering:
         """The answer to a request that is not even looked at."""
         served = self._serving.served
         reply = Reply(kind, served.release, self._request_id(headers), 200, b"")
-        _refuse(reply, error)
+        refuse(reply, error)
         return reply
 
     def settle(self, reply: Reply, seconds: float) -> None:
-        """Count a request once it is answered, and tell of it where that is wanted."""
+        """Count, log and remember a request once it is answered."""
         if self._serving.counting:
             counts = self._serving.metrics.of(reply.release)
             counts.request(reply.kind, reply.status, seconds)
             if reply.cells is not None:
                 counts.answered(reply.rows, reply.cells, reply.strange)
+        if reply.answered is not None and self._serving.log is not None:
+            self._serving.log.put(reply.answered)
         if 400 <= reply.status < 500:
             self._tell(reply)
         if self._serving.access_log:
@@ -162,29 +117,9 @@ class Answering:
         known = None if given is None else clean_id(given.decode("latin-1"))
         return known or self._serving.ids.next()
 
-    def _read(self, served: ServedModel, ask: Ask, reply: Reply, moment: Moment) -> _Read:
-        """The rows of a request, which are sound.
-
-        Raises:
-            RequestError: where they are not.
-        """
-        self.authorize(ask.headers)
-        encoding, body = ask.headers.get(b"content-encoding"), ask.body
-        if encoding is not None:
-            name = encoding.decode("latin-1").strip().lower()
-            body = unpack(body, name, self._serving.max_body_bytes)
-        if ask.kind == "predict":
-            request = _Read(ask, reply, _rows(served, body, moment))
-        else:
-            batch, own, names = _tensors(served, body, moment)
-            request = _Read(ask, reply, batch, own, names)
-            if own is not None and b"x-request-id" not in ask.headers:
-                reply.request_id = clean_id(own) or reply.request_id
-        batch = request.batch
-        reply.strange = served.domain.look(batch.features, plain=batch.plain)
-        return request
-
-    def _word(self, served: ServedModel, group: Sequence[_Read], answers: Predictions) -> None:
+    def _word(
+        self, served: ServedModel, group: Sequence[ReadRequest], answers: Predictions
+    ) -> None:
         """Word the answers to requests whose rows the model answered as one."""
         prediction: list[Any] = answers.prediction.tolist()
         numbers = answers.probability
@@ -201,7 +136,7 @@ class Answering:
                     of_rows = own if numbers is None or end - start == 1 else numbers[start:end]
                     request.reply.cells = cells_of(task, answered, of_rows)
             except Exception as error:
-                _fail(request.reply, error)
+                fail(request.reply, error)
             start = end
 
     def _tell(self, reply: Reply) -> None:
@@ -215,10 +150,18 @@ class Answering:
         _logger.info("refused: %s", reply.problem, extra=told)
 
 
+def _refuse_others(served: ServedModel, ask: Ask) -> None:
+    """Another release may have taken over since the path was read."""
+    if ask.release is not None and ask.release != served.release:
+        raise RequestError(
+            f"version {ask.release:.60} of {served.name} is not served; {served.release} is", 404
+        )
+
+
 def _asked(
-    served: ServedModel, requests: Sequence[_Read]
-) -> Iterator[tuple[Sequence[_Read], FeatureRows, Predictions]]:
-    """Requests with their rows and the answers: all at once where the model can, else one by one.
+    served: ServedModel, requests: Sequence[ReadRequest]
+) -> Iterator[tuple[Sequence[ReadRequest], FeatureRows, Predictions]]:
+    """Requests with their rows and the answers: all at once where the model can, else in halves.
 
     One that cannot be answered is refused, and hears what concerns it.
     """
@@ -228,19 +171,23 @@ def _asked(
         if answers is not None:
             yield requests, features, answers
             return
+        middle = len(requests) // 2
+        yield from _asked(served, requests[:middle])
+        yield from _asked(served, requests[middle:])
+        return
     for request in requests:
         features = request.batch.features
         try:
             answers = served.answer(features)
         except Exception as error:
-            _fail(request.reply, error)
+            fail(request.reply, error)
             continue
         yield [request], features, answers
 
 
 def _write(
     served: ServedModel,
-    request: _Read,
+    request: ReadRequest,
     prediction: Sequence[Any],
     probability: Sequence[Sequence[float]] | None,
 ) -> None:
@@ -265,21 +212,21 @@ def _write(
         reply.headers = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
 
 
-def _remembered(
+def _remember(
     served: ServedModel,
-    group: Sequence[_Read],
+    group: Sequence[ReadRequest],
     features: FeatureRows,
     answers: Predictions,
     moment: Moment,
-) -> Iterator[Answered]:
-    """The rows of requests that were answered together, for the prediction log."""
-    if not all(request.reply.status == 200 for request in group):  # a fault of ours in one
+) -> None:
+    """Let the last reply hold the rows of all, for the prediction log."""
+    if any(request.reply.status != 200 for request in group):  # a fault of ours in wording one
         for request, part, own in _apart(group, features, answers):
             if request.reply.status == 200:
-                yield from _remembered(served, [request], part, own, moment)
+                _remember(served, [request], part, own, moment)
         return
     batches = [request.batch for request in group]
-    yield Answered(
+    group[-1].reply.answered = Answered(
         row_ids=list(chain.from_iterable([batch.row_ids for batch in batches])),
         event_times=list(chain.from_iterable([batch.event_times for batch in batches])),
         served_at=moment.now,
@@ -295,60 +242,11 @@ def _remembered(
 
 
 def _apart(
-    group: Sequence[_Read], features: FeatureRows, answers: Predictions
-) -> Iterator[tuple[_Read, FeatureRows, Predictions]]:
+    group: Sequence[ReadRequest], features: FeatureRows, answers: Predictions
+) -> Iterator[tuple[ReadRequest, FeatureRows, Predictions]]:
     """Each request with its own rows and answers."""
     start = 0
     for request in group:
         end = start + len(request.batch)
         yield request, features.part(start, end), answers.rows(slice(start, end))
         start = end
-
-
-def _rows(served: ServedModel, body: bytes, moment: Moment) -> Batch:
-    batch = served.quick_rows.read(body, moment)
-    if batch is not None:
-        return batch
-    limit = served.spec.serving.max_rows
-    return decode_rows(parse_json(body), served.spec.columns, limit, moment)
-
-
-def _tensors(
-    served: ServedModel, body: bytes, moment: Moment
-) -> tuple[Batch, str | None, Sequence[str]]:
-    """The rows, the request's own id, and the outputs that it wants."""
-    found = served.quick_tensors.read(body, moment)
-    if found is not None:
-        return *found, served.outputs
-    document = parse_json(body)
-    own = document.get("id")
-    if not isinstance(own, str | None):
-        raise RequestError('"id" must be a text')
-    names = wanted_outputs(document, served.outputs)
-    limit = served.spec.serving.max_rows
-    return decode_tensors(document, served.spec.columns, limit, moment), own, names
-
-
-def fault(request_id: str) -> bytes:
-    """What a client is told of a fault of ours."""
-    return to_json({"error": f"the server failed; its log has request {request_id}"})
-
-
-def _fail(reply: Reply, error: Exception) -> None:
-    """Turn what a request comes to grief on into its reply."""
-    if isinstance(error, RequestError):
-        _refuse(reply, error)
-        return
-    told = {"request_id": reply.request_id}
-    _logger.error("request failed", exc_info=error, extra=told)
-    reply.status, reply.body = 500, fault(reply.request_id)
-    reply.headers = ()
-
-
-def _refuse(reply: Reply, error: RequestError) -> None:
-    reply.status, reply.problem = error.status, str(error)
-    reply.body = to_json({"error": reply.problem})
-    if error.status == 401:
-        reply.headers = ((b"www-authenticate", b"Bearer"),)
-    elif error.status == 503:
-        reply.headers = ((b"retry-after", b"1"),)

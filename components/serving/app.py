@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from importlib.metadata import version
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from components.serving.answering import Answering, Ask, Reply
+from components.serving.answering import Answering
 from components.serving.codec import to_json
 from components.serving.edge import Edge
+from components.serving.exchange import Ask, Reply
 from components.serving.metrics import CONTENT_TYPE
 from components.serving.outputs import matrix_of, metadata
 from components.serving.pages import PAGES
@@ -174,7 +176,14 @@ async def _receive(request: Request, chunks: list[bytes]) -> None:
 
 
 async def _server(_request: Request) -> Response:
-    return _json({"name": "driftline", "version": version("driftline"), "extensions": []})
+    return _json({"name": "driftline", "version": _version(), "extensions": []})
+
+
+@cache
+def _version() -> str:
+    with suppress(PackageNotFoundError):  # run from a folder that nobody installed
+        return version("driftline")
+    return "unknown"
 
 
 async def _models(request: Request) -> Response:

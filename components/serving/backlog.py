@@ -118,7 +118,7 @@ class Backlog:
             )
 
     def put(self, answered: Answered) -> bool:
-        """Take a request's rows, all or none; false when they were dropped."""
+        """Take rows that were answered together, all or none; false when they were dropped."""
         rows, size = len(answered.row_ids), answered.size
         if not rows:
             return True

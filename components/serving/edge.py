@@ -8,7 +8,7 @@ import time
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from components.serving.answering import fault
+from components.serving.exchange import fault
 from components.serving.ids import clean_id
 from components.serving.metrics import Endpoint
 from components.serving.serving import Serving
@@ -59,7 +59,7 @@ class Edge:
             if status:  # half an answer is out: only ending the connection tells the client
                 raise
             await _send_fault(send_marked, state["request_id"])
-        if not state.get("settled"):
+        if serving.counting and not state.get("settled"):
             counts = serving.metrics.of(serving.served.release)
             counts.request(endpoint_of(scope["path"]), status, time.perf_counter() - began)
 
@@ -82,7 +82,7 @@ def endpoint_of(path: str) -> Endpoint:
         return "health"
     if path.startswith("/v2/models/"):
         return "infer" if path.endswith("/infer") else "metadata"
-    return "metadata" if path == "/v2" else "other"
+    return "metadata" if path in ("/v2", "/v2/models") else "other"
 
 
 async def _send_fault(send: Send, request_id: str) -> None:

@@ -1,6 +1,6 @@
 """The prediction log's writer: it never delays an answer, and it counts what it cannot keep.
 
-`put` only remembers a request. One thread makes tables of them, some hundred requests at a time so
+`put` only remembers rows. One thread makes tables of them, some hundred puts at a time so
 that it never holds the interpreter for long, and of these Parquet files: when enough rows have
 gathered, when the oldest is old enough, on `flush` and on `close`. Other threads bring the files to
 the store (`components.serving.delivery`). A process that is killed outright loses at most the rows
@@ -65,7 +65,7 @@ class PredictionLog:
         self._backlog.want()
 
     def put(self, answered: Answered) -> bool:
-        """Take a request's answered rows, all or none; returns at once.
+        """Take rows that were answered together, all or none; returns at once.
 
         Returns:
             False when they were dropped, because the queue is full or the log closed.

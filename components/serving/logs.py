@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -49,6 +50,11 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         logging.Handler.__init__(self)
         self.addFilter(_is_wanted)
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 # the parent's name
+        """A log that cannot be written is no reason for whoever wrote to it to fail."""
+        with suppress(Exception):
+            super().handleError(record)
+
     @property
     def stream(self) -> TextIO:  # type: ignore[override] # the parent keeps the first one
         """What stderr is now."""
@@ -58,7 +64,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 def set_up_logs(kind: Format = "auto") -> None:
     """Write the log to stderr; `auto` is text on a terminal and JSON otherwise."""
     handler = StderrHandler()
-    if kind == "json" or (kind == "auto" and not sys.stderr.isatty()):
+    if kind == "json" or (kind == "auto" and (sys.stderr is None or not sys.stderr.isatty())):
         handler.setFormatter(JsonLines())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -93,6 +93,14 @@ def read_token(path: Path) -> bytes:
     return token
 
 
+def _megabytes(text: str) -> float:
+    """A size from one megabyte on: less would not hold the rows of a single flush."""
+    size = float(text)
+    if not 1 <= size < 2**20:
+        raise argparse.ArgumentTypeError(f"{text} is no number of megabytes from 1 to {2**20}")
+    return size
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The flags of the server's command line."""
     parser = argparse.ArgumentParser(
@@ -129,7 +137,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add(
         "--log-queue",
-        type=float,
+        type=_megabytes,
         default=256.0,
         metavar="MEGABYTES",
         help="hold so much of rows that the store has not taken, then drop and count (%(default)s)",

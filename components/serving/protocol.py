@@ -1,9 +1,10 @@
 """uvicorn's HTTP protocol with a short way for the requests that matter.
 
-A small `POST` to one of the model's paths is answered where its last byte arrives, without an ASGI
-task around it: that takes more time than everything else of such a request. All others, and these
-too where anything is unusual about them, take uvicorn's own way to the application, which answers
-the same. It builds on internals of uvicorn's httptools protocol, so uvicorn is pinned.
+A small `POST` to one of the model's paths is answered in the turn of the event loop in which its
+last byte arrives, without an ASGI task around it: that takes more time than everything else of such
+a request. All others, and these too where anything is unusual about them, take uvicorn's own way to
+the application, which answers the same. It builds on internals of uvicorn's httptools protocol, so
+uvicorn is pinned.
 
 Clients send the same head with each request over a connection, but for the length of the body: a
 head that was parsed before, by this or another connection, is not parsed again. And requests that
@@ -12,21 +13,19 @@ arrived by one turn of the event loop are answered together (`together`).
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from components.serving.answering import Answering, Ask, Reply
+from components.serving.answering import Answering
+from components.serving.exchange import Ask, Reply
 from components.serving.heads import Head, Heads
 from components.serving.refusal import RequestError
 from components.serving.served import Kind
 from components.serving.serving import Serving
 from components.serving.together import Together
-
-_logger = logging.getLogger(__name__)
 
 SMALL_BODY = 64 * 1024
 """Larger bodies are answered in a thread, so that the event loop goes on meanwhile."""
@@ -58,7 +57,9 @@ class _DirectProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._open = False  # a request has begun to arrive, and is not there in full
         self._head_bytes = -1  # of a head that is arriving
+        self._ended = False  # one was there in full with the bytes that were received last
         self._kind: Kind | None = None  # of a request that is answered here, while it arrives
+        self._release: str | None = None  # that it asks for by name
         self._asked: Ask | None = None  # a request that is there, and is not answered yet
         self._given: Mapping[bytes, bytes] = {}
         self._body = b""
@@ -82,12 +83,16 @@ class _DirectProtocol(HttpToolsProtocol):
         between = not self._open and self._asked is None
         if between and self._take_known(data):
             return
+        self._ended = False
         super().data_received(data)
         if self._open:
             if self._kind is not None or self._head_bytes >= 0:
-                self._hurry(len(data))
+                # Of bytes that end one request and begin another it is open how many are whose.
+                self._hurry(0 if self._ended else len(data))
         elif between and self._asked is not None and not self._last:
             self._heads.remember(data, Head(self.url, self._given, len(self._asked.body)))
+        elif self.timeout_keep_alive_task is None and not self._is_busy():
+            self._rest(time.perf_counter())  # these bytes were no request
 
     def on_message_begin(self) -> None:
         """A request's first byte is there."""
@@ -101,8 +106,7 @@ class _DirectProtocol(HttpToolsProtocol):
         """Choose the way."""
         self._head_bytes = -1
         self._given = dict(self.headers)
-        if self._is_direct():
-            self._begin(self._serving.served.routes[self.url])
+        if self._is_direct() and self._begin(self.url):
             self._last = not self.parser.should_keep_alive()
         else:
             super().on_headers_complete()
@@ -116,15 +120,15 @@ class _DirectProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Ask."""
-        self._open = False
+        self._open, self._ended = False, True
         if self._kind is None:
             super().on_message_complete()
         else:
-            self._ask(self._kind, self._body)
+            self._ask(self._body)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close the connection, if it rested that long: requests do not set the timer anew."""
-        rested = time.perf_counter() if self._kind is not None else self._rested
+        rested = time.perf_counter() if self._is_busy() else self._rested
         left = rested + self.timeout_keep_alive - time.perf_counter()
         if left <= 0:
             super().timeout_keep_alive_handler()
@@ -145,14 +149,17 @@ class _DirectProtocol(HttpToolsProtocol):
         head = self._heads.find(data)
         if head is None or not self._is_free():
             return False
-        kind = self._serving.served.routes.get(head.url)
-        if kind is None:
-            return False
         self._began = time.perf_counter()
         self._given = head.given
-        self._begin(kind)
-        self._ask(kind, data[-head.length :])
+        if not self._begin(head.url):
+            return False
+        self._ask(data[-head.length :])
         return True
+
+    def _is_busy(self) -> bool:
+        """Whether there is a request that has no answer yet."""
+        working = self.cycle is not None and not self.cycle.response_complete
+        return self._open or self._kind is not None or working or bool(self.pipeline)
 
     def _is_direct(self) -> bool:
         parser, given = self.parser, self._given
@@ -161,7 +168,6 @@ class _DirectProtocol(HttpToolsProtocol):
             length is not None
             and len(length) <= 6
             and 0 < int(length) <= min(SMALL_BODY, self._serving.max_body_bytes)
-            and self.url in self._serving.served.routes
             and parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
             and b"content-encoding" not in given
@@ -182,20 +188,32 @@ class _DirectProtocol(HttpToolsProtocol):
             and not self.transport.is_closing()
         )
 
-    def _begin(self, kind: Kind) -> None:
+    def _begin(self, url: bytes) -> bool:
+        """Take a request, if its path is one of the model's."""
+        served = self._serving.served
+        kind = served.routes.get(url)
+        if kind is None:
+            return False
         self._kind = kind
+        self._release = served.release if b"/versions/" in url else None
         self._body = b""
         self._serving.in_flight += 1
+        return True
 
-    def _ask(self, kind: Kind, body: bytes) -> None:
-        self._asked = Ask(kind, self._given, body, self._answered, self._began)
+    def _ask(self, body: bytes) -> None:
+        assert self._kind is not None  # noqa: S101 # it has begun
+        self._asked = Ask(self._kind, self._given, body, self._answered, self._began, self._release)
         self._together.ask(self._asked, self.loop)
 
     def _answered(self, reply: Reply) -> None:
         if self._asked is None:  # the client went away meanwhile
             return
         self._drop()
-        self._send(reply)
+        try:
+            self._send(reply)
+        except BaseException:
+            self.transport.abort()
+            raise
         self._rested = time.perf_counter()
 
     def _send(self, reply: Reply) -> None:
@@ -246,11 +264,13 @@ class _DirectProtocol(HttpToolsProtocol):
     def _give_up(self, error: RequestError) -> None:
         if self.transport.is_closing():
             return
-        kind = self._kind or "predict"
-        reply = self._answering.refuse(kind, self._given if self._kind else {}, error)
+        kind, began = self._kind, self._began
+        reply = self._answering.refuse(kind or "predict", self._given if kind else {}, error)
         self._drop()
         self._last = True
         self._send(reply)
+        if kind is not None:
+            self._answering.settle(reply, time.perf_counter() - began)
 
     def _drop(self) -> None:
         """The request that was arriving, or is to be answered, no longer is."""

@@ -18,7 +18,8 @@ from components.model.runtime import Runtime
 from components.model.score import Predictions
 from components.serving.codec import class_name
 from components.serving.domain import Domain
-from components.serving.quick import QuickRows, QuickTensors
+from components.serving.quick import QuickRows
+from components.serving.quick_tensors import QuickTensors
 from components.serving.refusal import RequestError
 from components.spec.model import Columns, Spec
 
@@ -105,6 +106,10 @@ class ServedModel:
             answers = self.runtime.answer(features)
         except (ValueError, ArithmeticError) as error:
             return str(error).partition("\n")[0].rstrip("."), None
+        if len(answers) != len(features):  # whose is whose would be a guess
+            raise ServingError(
+                f"the model of {self.release} answered {len(answers)} rows, not {len(features)}"
+            )
         numbers = answers.probability if self.classes else answers.prediction
         if numbers is None or _finite(numbers):
             return "", answers

@@ -126,7 +126,9 @@ def _run(
         from components.serving.log import PredictionLog
 
         most = int(settings.log_queue_mb * 2**20)
-        limits = Limits(age_s=settings.log_max_age_s, held_bytes=most)
+        # Rows leave well before the queue is full, where the store takes them.
+        each = min(Limits.bytes, most // 8)
+        limits = Limits(age_s=settings.log_max_age_s, bytes=each, held_bytes=most)
         log = PredictionLog(settings.log_store, model.name, limits)
     port = listener.getsockname()[1]
 

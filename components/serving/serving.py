@@ -24,7 +24,8 @@ class Serving:
 
     A request takes the model from `served` once, so that a switch falls between two requests and no
     answer mixes two releases. `previous` stays loaded, for an instant return. A loading thread may
-    switch while the server answers; all the rest belongs to the event loop.
+    switch while the server answers, and another reads large bodies with `ids`; all the rest belongs
+    to the event loop.
 
     Attributes:
         served: what answers.

@@ -22,8 +22,7 @@ from components.serving.arrays import (
     texts,
 )
 
-HOUR = 3_600_000_000
-"""An hour in microseconds."""
+_HOUR = 3_600_000_000  # microseconds
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def _packed(release: str, group: Sequence[Answered]) -> Packed:
         "served_at": served_at,
         "release": texts([release] * rows),
         "request_id": texts(_chained(answered.request_ids for answered in group)),
-        "prediction": answers(_chained(_listed(answered.prediction) for answered in group)),
+        "prediction": answers(_chained(answered.prediction.tolist() for answered in group)),
         "probability": _probabilities(group, rows),
         **_features(group),
     }
@@ -86,9 +85,9 @@ def _event_times(
     if all(moment is each.served_at for each in group for moment in each.event_times):
         # No client named a time: each row holds the very moment of its answer.
         moments = np.frombuffer(served_at.buffers()[1], np.int64)[: len(served_at)]
-        return moments // HOUR, served_at
+        return moments // _HOUR, served_at
     moments = microseconds(_chained(answered.event_times for answered in group))
-    return moments // HOUR, numbers(moments, TIME)
+    return moments // _HOUR, numbers(moments, TIME)
 
 
 def _features(group: Sequence[Answered]) -> dict[str, pa.Array]:
@@ -108,15 +107,8 @@ def _probabilities(group: Sequence[Answered], rows: int) -> pa.Array:
     given = [answered.probability for answered in group if answered.probability is not None]
     if not given:
         return pa.nulls(rows, pa.list_(pa.float64()))
-    # One release answers with probabilities always or never; with lists where rows are few.
-    lists_ = [each for each in given if isinstance(each, list)]
-    flat = np.array(_chained(lists_)) if len(lists_) == len(given) else np.concatenate(given)
-    return lists(flat)
-
-
-def _listed(values: Sequence[Any] | NDArray[Any]) -> Sequence[Any]:
-    """As Python's own values, whose types tell texts from numbers."""
-    return values.tolist() if isinstance(values, np.ndarray) else values
+    # One release answers with probabilities always or never.
+    return lists(np.concatenate(given))
 
 
 def _chained(parts: Iterable[Sequence[Any]]) -> list[Any]:

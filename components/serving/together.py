@@ -1,19 +1,24 @@
 """Requests that arrived by one turn of the event loop are answered together.
 
 Nothing is waited for: the first request of a turn asks to be answered at its end, when all sockets
-that had something to read were read. One that is alone is answered as soon as ever; of many, whose
-sum of work this makes smaller, none is answered later than the last would have been.
+that had something to read were read. One that is alone is answered as soon as ever; of many the sum
+of work becomes smaller. Where rows cannot be answered, those beside them wait for a few more calls.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
-from components.serving.answering import Answering, Ask
+from components.serving.answering import Answering
+from components.serving.exchange import Ask
 
 # So much is answered at a time, so that the first answers need not wait for all.
 _BATCH_BYTES = 64 * 1024
+
+
+_logger = logging.getLogger(__name__)
 
 
 class Together:
@@ -38,6 +43,9 @@ class Together:
         asks, self._asks, self._size = self._asks, [], 0
         if asks:
             for ask, reply in zip(asks, self._answering.answer_all(asks), strict=True):
-                if ask.done is not None:
-                    ask.done(reply)
-                self._answering.settle(reply, time.perf_counter() - ask.began)
+                try:
+                    if ask.done is not None:
+                        ask.done(reply)
+                    self._answering.settle(reply, time.perf_counter() - ask.began)
+                except Exception:  # the others still want their answers
+                    _logger.exception("request failed", extra={"request_id": reply.request_id})

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.model.score import Predictions
-from components.serving.answering import Answering, Ask
+from components.serving.answering import Answering
+from components.serving.codec import encode_rows
+from components.serving.exchange import Ask
 from components.serving.serving import Serving
 
 ROW = {"a": 1.0, "b": -0.5, "c": 2.0, "site": "north"}
@@ -58,6 +60,39 @@ def infer(*names, request_id="r"):
     ]
     body = json.dumps({"id": "own", "inputs": inputs}).encode()
     return Ask("infer", {b"x-request-id": request_id.encode()}, body)
+
+
+class Kept:
+    """A log that keeps what it is given."""
+
+    def __init__(self):
+        self.taken = []
+
+    def put(self, answered):
+        self.taken.append(answered)
+
+    def rows(self):
+        """What is remembered of each row, by its own id and its request's."""
+        return sorted(
+            (
+                answered.request_ids[place],
+                row_id,
+                answered.features.numeric[place].astype(str).tolist(),
+                [column[place] for column in answered.features.categorical],
+                answered.prediction[place].item(),
+                answered.probability[place].tolist(),
+            )
+            for answered in self.taken
+            for place, row_id in enumerate(answered.row_ids)
+        )
+
+
+def remembered(answering, kept, turns):
+    for turn in turns:
+        for reply in answering.answer_all(turn):
+            answering.settle(reply, 0.001)
+    rows, kept.taken = kept.rows(), []
+    return rows
 
 
 @pytest.fixture
@@ -112,3 +147,63 @@ def test_a_fault_of_ours_is_a_500_for_each_and_never_raises(fussy, caplog):
     assert [reply.status for reply in replies] == [500, 500]
     assert all("its log has request r" in json.loads(reply.body)["error"] for reply in replies)
     assert "request failed" in caplog.text
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(names, min_size=1, max_size=5))
+def test_what_is_remembered_of_a_row_is_its_own(light, asked):
+    kept = Kept()
+    answering = Answering(Serving(light(categorical=["site"], runtime=Fussy()), kept))
+    asks = [predict(*rows, request_id=f"r{place}") for place, rows in enumerate(asked)]
+
+    together = remembered(answering, kept, [asks])
+
+    assert together == remembered(answering, kept, [[ask] for ask in asks])
+
+
+def test_a_request_that_cannot_be_worded_leaves_the_rows_of_the_others(light, monkeypatch):
+    kept = Kept()
+    answering = Answering(Serving(light(categorical=["site"], runtime=Fussy()), kept))
+    asks = [predict(name, request_id=name) for name in ("ordinary", "outside", "missing")]
+    alone = remembered(answering, kept, [[asks[0]], [asks[2]]])
+
+    def fail_one(head, *rest):
+        if head["request_id"] == "outside":
+            raise RuntimeError("words fail")
+        return encode_rows(head, *rest)
+
+    monkeypatch.setattr("components.serving.answering.encode_rows", fail_one)
+    replies = answering.answer_all(asks)
+    for reply in replies:
+        answering.settle(reply, 0.001)
+
+    assert [(reply.status, reply.rows) for reply in replies] == [(200, 1), (500, 0), (200, 1)]
+    assert kept.rows() == alone
+
+
+def test_a_model_that_answers_fewer_rows_than_it_was_asked_about_gives_nobody_another_s(fussy):
+    runtime, answering = fussy
+    runtime.answer = lambda rows: Predictions(np.zeros(len(rows) - 1, int), np.zeros((0, 2)))
+
+    replies = answering.answer_all([predict("ordinary"), predict("outside"), infer("ordinary")])
+
+    assert [reply.status for reply in replies] == [500, 500, 500]
+
+
+def test_a_release_that_was_asked_for_by_name_answers_or_none_does(fussy):
+    _, answering = fussy
+    asks = [predict("ordinary"), predict("ordinary"), predict("ordinary")]
+    asks[0].release, asks[1].release = "v1", "v0"
+
+    replies = answering.answer_all(asks)
+
+    assert [reply.status for reply in replies] == [200, 404, 200]
+    assert replies[1].problem == "version v0 of light is not served; v1 is"
+
+
+def test_one_that_cannot_be_answered_costs_those_beside_it_a_few_calls(fussy):
+    runtime, answering = fussy
+
+    answering.answer_all([predict("poison" if place == 5 else "ordinary") for place in range(16)])
+
+    assert sum(count > 1 for count in runtime.asked) <= 7

@@ -304,3 +304,14 @@ def test_the_log_goes_to_an_object_store(s3_address, spec, tmp_path):
 
     assert log.close()
     assert read_predictions(store, spec, MARCH, tmp_path / "p.parquet").rows == 600
+
+
+def test_a_small_queue_is_emptied_in_time_where_the_store_takes_it(tmp_path, eventually):
+    limits = Limits(bytes=2**17, held_bytes=2**20)
+    log = PredictionLog(Store(tmp_path), "pumps", limits)
+    for first in range(0, 20_000, 500):
+        assert log.put(answered(500, first))
+        eventually(lambda: log.counters.queued_bytes < 2**19)
+    assert log.counters.written > 0
+    assert log.close()
+    assert log.counters.dropped == 0

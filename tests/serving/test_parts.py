@@ -46,17 +46,10 @@ def test_requests_to_two_releases_are_told_apart_whatever_the_order():
     ]
 
 
-@pytest.mark.parametrize("listed", [True, False])
-def test_few_rows_may_come_as_lists_and_without_a_time_of_their_own(listed):
+def test_rows_may_come_without_a_time_of_their_own():
     now = datetime(2024, 3, 1, 5, tzinfo=UTC)
     plain = answered(3)
-    request = replace(
-        plain,
-        event_times=[now] * 3,
-        served_at=now,
-        prediction=plain.prediction.tolist() if listed else plain.prediction,
-        probability=plain.probability.tolist() if listed else plain.probability,
-    )
+    request = replace(plain, event_times=[now] * 3, served_at=now)
 
     (packed,) = pack([request, replace(plain, row_ids=["x", "y", "z"])])
 

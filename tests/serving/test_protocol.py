@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from components.model.score import Predictions
-from components.serving import protocol
+from components.serving import protocol, worker
 from components.serving.heads import Head, Heads
 
 BODY = json.dumps({"rows": [{"a": 1.0, "b": None, "c": 2.0}]}).encode()
@@ -49,9 +49,12 @@ class Raw:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def close(self):
         self._file.close()
         self._socket.close()
+
+    def __exit__(self, *_):
+        self.close()
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +209,9 @@ class Waiting:
         return Predictions(rows.numeric[:, 2].copy())
 
 
-def test_what_arrived_while_the_model_was_busy_is_one_call_and_each_gets_its_own(live, light):
+def test_what_arrived_while_the_model_was_busy_is_one_call_and_each_gets_its_own(
+    live, light, eventually
+):
     runtime = Waiting()
     with live(light(runtime=runtime, task="regression")) as client, ExitStack() as stack:
         first, *others = [stack.enter_context(Raw(client)) for _ in range(7)]
@@ -214,9 +219,10 @@ def test_what_arrived_while_the_model_was_busy_is_one_call_and_each_gets_its_own
         assert runtime.begun.wait(20)
         for number, connection in enumerate(others, 1):
             connection.send(numbered(number))
-        others[-1]._socket.close()  # goes away before it is answered
+        others[-1].close()  # goes away before it is answered
         runtime.may.set()
         answers = [connection.answer() for connection in [first, *others[:-1]]]
+        eventually(lambda: client.app.state.in_flight == 0)
 
     assert [document["predictions"][0]["prediction"] for _, _, document in answers] == [*range(6)]
     assert runtime.asked[0] == 1
@@ -250,3 +256,61 @@ def test_heads_that_never_come_again_are_forgotten():
         heads.remember(data, Head(b"/predict", {}, len(BODY)))
         assert heads.find(data) is not None
     assert len(heads._known) < 300
+
+
+class Failing:
+    """A log that fails once."""
+
+    fault = None
+
+    def __init__(self):
+        self.put_often = 0
+
+    def put(self, _answered):
+        self.put_often += 1
+        if self.put_often == 1:
+            raise RuntimeError("no")
+
+    def close(self, _timeout):
+        return True
+
+
+def test_a_log_that_fails_leaves_nobody_without_an_answer(live, light):
+    log = Failing()
+    with live(light(), log) as client, Raw(client) as one, Raw(client) as other:
+        answers = [connection.send(request()).answer() for connection in (one, other, one)]
+        in_flight = client.app.state.in_flight
+
+    assert [status for status, _, _ in answers] == [200, 200, 200]
+    assert (in_flight, log.put_often) == (0, 3)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n", request() + b"\r\n"])
+def test_a_connection_that_asks_for_nothing_more_is_closed(sent, live, light, monkeypatch):
+    monkeypatch.setattr(worker, "_KEEP_ALIVE_S", 0.2)
+    with live(light()) as client, Raw(client) as connection:
+        connection.send(sent)
+        if len(sent) > 2:
+            assert connection.answer()[0] == 200
+        assert connection.answer() is None
+
+
+def test_a_request_at_work_keeps_its_connection_open_behind_a_small_one(live, light, monkeypatch):
+    monkeypatch.setattr(worker, "_KEEP_ALIVE_S", 0.05)
+    large = json.dumps({"rows": [{"a": 1.0, "b": None, "c": 2.0}] * 3000}).encode()
+    runtime = Waiting()
+    with live(light(runtime=runtime, task="regression")) as client, Raw(client) as connection:
+        runtime.may.set()
+        assert connection.send(request()).answer()[0] == 200
+        runtime.may.clear()
+        threading.Timer(0.3, runtime.may.set).start()
+        connection.send(request(large))
+        assert connection.answer()[0] == 200
+
+
+def test_a_large_body_is_no_part_of_the_next_head(raw):
+    body = BODY + b" " * (protocol.SMALL_BODY - len(BODY))
+    following = request()
+    raw.send(request(body) + following[:20])
+    assert raw.answer()[0] == 200
+    assert raw.send(following[20:]).answer()[0] == 200

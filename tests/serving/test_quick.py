@@ -10,7 +10,8 @@ from components.serving.batch import Moment
 from components.serving.codec import decode_rows, parse_json
 from components.serving.domain import Domain
 from components.serving.ids import Ids
-from components.serving.quick import QuickRows, QuickTensors
+from components.serving.quick import QuickRows
+from components.serving.quick_tensors import QuickTensors
 from components.serving.refusal import RequestError
 from components.serving.tensors import decode_tensors
 from components.spec.model import Columns

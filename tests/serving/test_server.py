@@ -270,3 +270,10 @@ def test_help_is_quick_to_import():
         check=True,
     )
     assert "Example: python -m components.serving.server --folder" in help_.stdout
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "0.5", "inf", "nan", "much"])
+def test_a_log_queue_of_no_size_is_wrong_usage(size, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--folder", "x", "--log-queue", size])
+    assert "--log-queue" in capsys.readouterr().err
