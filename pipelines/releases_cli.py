@@ -102,7 +102,7 @@ def verify_releases(
             console.say(_NONE)
     if damaged := [row["version"] for row in rows if row["problem"]]:
         raise ReleaseError(
-            f"{len(damaged)} of {count_of(len(rows), 'release')} are damaged: {', '.join(damaged)}"
+            f"damaged: {len(damaged)} of {count_of(len(rows), 'release')}: {', '.join(damaged)}"
         )
 
 

@@ -120,7 +120,7 @@ def test_verify_names_what_is_wrong_and_fails(world, releases):
     assert harmed.exit_code == 1
     assert "card.md was changed after packaging" in problems["v1"]
     assert problems["v2"] == ""
-    assert "1 of 3 releases are damaged: v1" in harmed.stderr
+    assert "damaged: 1 of 3 releases: v1" in harmed.stderr
     assert releases("verify", "v2").exit_code == 0
     assert releases("verify", "v9").exit_code == 1
 
