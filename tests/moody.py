@@ -43,7 +43,7 @@ class Moody(ClassifierMixin, BaseEstimator):
         if self.fails_every and self._asked % self.fails_every == 0:
             raise RuntimeError("not today")
         if self.slow_s:
-            time.sleep(self.slow_s)
+            time.sleep(self.slow_s)  # being slow is its fault; nobody waits for this time
         return answers[:, ::-1] if self.turned else answers
 
     def predict(self, features: Any) -> np.ndarray:

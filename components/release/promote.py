@@ -10,7 +10,7 @@ from components.core.errors import ReleaseError
 from components.core.window import Window, format_time
 from components.model.card import model_card
 from components.model.card_page import card_page
-from components.model.files import CARD, CARD_PAGE, SPEC
+from components.model.files import CARD, CARD_PAGE, MODEL, SPEC
 from components.model.records import Evaluation
 from components.release.package import Manifest, Release, content_version, load_release, seal
 
@@ -45,7 +45,7 @@ def check_proofs(trained: Release, evaluation: Evaluation, proof: Proof) -> None
     Raises:
         ReleaseError: naming what stands against it.
     """
-    sha256 = trained.manifest.files["model.skops"]
+    sha256 = trained.manifest.files[MODEL]
     if evaluation.verdict != "accept":
         raise ReleaseError(
             f"the gate rejected this candidate: {evaluation.reasons[0]}; it is not deployed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.serving.answered import Answered
@@ -47,16 +47,12 @@ class Ask:
         kind: what it asks for.
         headers: by lower-case name.
         body: all of it, as it was sent.
-        done: takes the answer.
-        began: when its first byte came, by `time.perf_counter`.
         release: the only one that may answer, where the client named one.
     """
 
     kind: Kind
     headers: Headers
     body: bytes
-    done: Callable[[Reply], None] | None = None
-    began: float = 0.0
     release: str | None = None
 
 

@@ -202,8 +202,8 @@ class _DirectProtocol(HttpToolsProtocol):
 
     def _ask(self, body: bytes) -> None:
         assert self._kind is not None  # noqa: S101 # it has begun
-        self._asked = Ask(self._kind, self._given, body, self._answered, self._began, self._release)
-        self._together.ask(self._asked, self.loop)
+        self._asked = Ask(self._kind, self._given, body, self._release)
+        self._together.ask(self._asked, (self._answered, self._began), self.loop)
 
     def _answered(self, reply: Reply) -> None:
         if self._asked is None:  # the client went away meanwhile

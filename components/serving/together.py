@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from components.serving.answering import Answering
-from components.serving.exchange import Ask
+from components.serving.exchange import Ask, Reply
 
 # So much is answered at a time, so that the first answers need not wait for all.
 _BATCH_BYTES = 64 * 1024
 
-
 _logger = logging.getLogger(__name__)
+
+Taker = tuple[Callable[[Reply], None], float]
+"""Who takes an answer, and when its request's first byte came, by `time.perf_counter`."""
 
 
 class Together:
@@ -27,11 +30,13 @@ class Together:
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
         self._asks: list[Ask] = []
+        self._takers: list[Taker] = []
         self._size = 0
 
-    def ask(self, ask: Ask, loop: asyncio.AbstractEventLoop) -> None:
+    def ask(self, ask: Ask, taker: Taker, loop: asyncio.AbstractEventLoop) -> None:
         """Answer a request by the end of this turn."""
         self._asks.append(ask)
+        self._takers.append(taker)
         self._size += len(ask.body)
         if self._size >= _BATCH_BYTES:
             self.flush()
@@ -40,12 +45,12 @@ class Together:
 
     def flush(self) -> None:
         """Answer now what is there."""
-        asks, self._asks, self._size = self._asks, [], 0
+        asks, takers = self._asks, self._takers
+        self._asks, self._takers, self._size = [], [], 0
         if asks:
-            for ask, reply in zip(asks, self._answering.answer_all(asks), strict=True):
+            for (take, began), reply in zip(takers, self._answering.answer_all(asks), strict=True):
                 try:
-                    if ask.done is not None:
-                        ask.done(reply)
-                    self._answering.settle(reply, time.perf_counter() - ask.began)
+                    take(reply)
+                    self._answering.settle(reply, time.perf_counter() - began)
                 except Exception:  # the others still want their answers
                     _logger.exception("request failed", extra={"request_id": reply.request_id})

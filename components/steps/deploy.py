@@ -13,7 +13,7 @@ from pathlib import Path
 from components.core.build import build_facts
 from components.core.errors import ConflictError
 from components.core.window import parse_duration
-from components.model.files import MODEL
+from components.model.files import CARD, MODEL
 from components.model.records import Evaluation
 from components.release.package import load_release, read_manifest
 from components.release.promote import check_proofs, package_release
@@ -112,7 +112,7 @@ class _Deploying:
             if entry.run == self.context.run and entry.action == "deploy":
                 release = self.target.releases.open(entry.version, entry.manifest_sha256)
                 if release.manifest.files[MODEL] == model:
-                    return _Done(entry.version, "ok", entry.version, release.text("card.md"))
+                    return _Done(entry.version, "ok", entry.version, release.text(CARD))
         return None
 
     def deploy(self, judged: Evaluation) -> _Done:
@@ -147,7 +147,7 @@ class _Deploying:
             reason=self.reason,
             progress=self.tell,
         )
-        card = (folder / "card.md").read_text(encoding="utf-8")
+        card = (folder / CARD).read_text(encoding="utf-8")
         return _Done(entry.version, "ok", entry.version, card)
 
     def _rejected(self, judged: Evaluation, current: Deployment | None) -> _Done:

@@ -27,7 +27,8 @@ def folder(tmp_path):
     folder.mkdir()
     (folder / "model.skops").write_bytes(b"a model")
     (folder / "card.md").write_text("# card")
-    seal(folder, "flights", "v1", {"run": "r"})
+    # Each test's own: what is alike to the second is one release, which is fetched once for all.
+    seal(folder, "flights", "v1", {"run": tmp_path.name})
     return folder
 
 

@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import threading
-import time
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
@@ -189,15 +188,6 @@ def light_served(numeric=("a", "b", "c"), categorical=(), runtime=None, task="bi
     return ServedModel("light", "v1", "b" * 64, spec, runtime, domain)
 
 
-def wait_for(condition, timeout=20.0):
-    """Wait for a condition, and fail when it does not come."""
-    pause, deadline = threading.Event(), time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        pause.wait(0.01)
-    return value
-
-
 @pytest.fixture(scope="session")
 def light():
     return light_served
@@ -216,11 +206,6 @@ def make_rows():
 @pytest.fixture(scope="session")
 def make_release():
     return build_release
-
-
-@pytest.fixture(scope="session")
-def eventually():
-    return wait_for
 
 
 @contextmanager

@@ -470,10 +470,8 @@ def test_there_is_no_way_back_to_what_never_served(place, target, v1, v2):
         target.rollback(v2, run="r", reason="")
 
 
-def test_a_server_waits_for_the_first_deployment(place, v1):
-    target = LocalTarget(place, "orders", UNGUARDED, PACE)
-    with pytest.raises(ReleaseError, match="run 'driftline run training' first"), following(place):
-        pass
+def waiting_server(place, eventually):
+    """A server that waits for a deployment, in a thread, and what it will have answered with."""
     found = []
 
     def start():
@@ -482,25 +480,25 @@ def test_a_server_waits_for_the_first_deployment(place, v1):
 
     thread = threading.Thread(target=start)
     thread.start()
-    while not Servers(place, "orders").live():
+    eventually(lambda: Servers(place, "orders").live())
+    return thread, found
+
+
+def test_a_server_waits_for_the_first_deployment(place, v1, eventually):
+    target = LocalTarget(place, "orders", UNGUARDED, PACE)
+    with pytest.raises(ReleaseError, match="run 'driftline run training' first"), following(place):
         pass
+    thread, found = waiting_server(place, eventually)
     deploy(target, v1, None)
     thread.join(20)
     assert found == [v1]
 
 
-def test_a_waiting_server_that_refuses_the_first_deployment_waits_for_another(place, v1, broken):
+def test_a_waiting_server_that_refuses_the_first_deployment_waits_for_another(
+    place, v1, broken, eventually
+):
     target = LocalTarget(place, "orders", UNGUARDED, PACE)
-    found = []
-
-    def start():
-        with following(place, wait=True) as server:
-            found.append(answers_with(server))
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    while not Servers(place, "orders").live():
-        pass
+    thread, found = waiting_server(place, eventually)
     with pytest.raises(RolloutError, match=r"refuses it.*nothing was deployed before"):
         deploy(target, broken, None)
     assert target.current() is None
