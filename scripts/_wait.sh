@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# Sourced by _cluster.sh: waits for conditions with a limit. _explain.sh says what stood in the way.
+
+# Only the tests change how often is asked.
+driftline_poll="${CLUSTER_POLL_SECONDS:-3}"
+
+# driftline_wait_for WHAT LIMIT COMMAND...: runs COMMAND until it succeeds and prints nothing, at
+# the longest LIMIT seconds (0 asks once). What it prints is what is still missing, and what it
+# says on stderr is why it could not tell; both are passed on as they change. 1 when LIMIT passed.
+driftline_wait_for() {
+    local what="$1" limit="$2" missing='' before='' deadline
+    shift 2
+    deadline=$((SECONDS + limit))
+    while true; do
+        if missing="$("$@" 2>&1)"; then
+            [ -n "$missing" ] || return 0
+        else
+            missing="the cluster does not answer: $(driftline_last "$missing")"
+        fi
+        missing="$(driftline_shorten "$missing")"
+        if [ "$missing" != "$before" ]; then
+            driftline_say "waiting for $what: $missing"
+            before="$missing"
+        fi
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            driftline_say "$what: not there after $limit s: $missing"
+            return 1
+        fi
+        sleep "$driftline_poll"
+    done
+}
+
+# The first five lines on one, and how many more there are.
+driftline_shorten() {
+    printf '%s\n' "$1" | awk 'NR <= 5 { printf "%s%s", (NR > 1 ? ", " : ""), $0 }
+        END { if (NR > 5) printf " and %d more", NR - 5 }'
+}
+
+# driftline_unready NAMESPACE [KUBECTL ARGUMENTS]: the Deployments, StatefulSets and DaemonSets
+# that do not run in full what their newest specification says, one a line.
+driftline_unready() {
+    local namespace="$1" found
+    shift
+    found="$(driftline_ask get deployments,statefulsets,daemonsets -n "$namespace" "$@" \
+        -o "$(driftline_template unready)")" || { printf '%s\n' "$found" && return 1; }
+    if [ -z "$found" ]; then
+        echo "anything in $namespace"
+        return
+    fi
+    printf '%s\n' "$found" | grep -v -e '^ready$' -e '^$' || true
+}
+
+# driftline_wait_ready NAMESPACE LIMIT [KUBECTL ARGUMENTS]: all of the namespace's programs run, or
+# the script ends with the pods that do not, why, and what would mend it.
+driftline_wait_ready() {
+    local namespace="$1" limit="$2"
+    shift 2
+    if ! driftline_wait_for "the programs in $namespace" "$limit" driftline_unready "$namespace" "$@"; then
+        driftline_explain "$namespace"
+        driftline_fail "not everything in $namespace is ready after $limit s; mend what is said" \
+            "above and run $0 again, or give it longer with --timeout SECONDS"
+    fi
+}
