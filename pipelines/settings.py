@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from components.core import build
@@ -25,6 +25,10 @@ class Settings:
     store: str = ".driftline"
     spec: str = str(Path(__file__).parent / "specs" / "flights.yaml")
     image: str = ""
+    kfp_host: str = ""
+    kfp_token: str = field(default="", repr=False)
+    kfp_token_file: str = ""
+    kfp_namespace: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -36,7 +40,7 @@ class Settings:
         >>> Settings.read({"DRIFTLINE_STORE": "s3://bucket/x"}).store
         's3://bucket/x'
         """
-        names = {f"{_PREFIX}{field.name.upper()}": field.name for field in fields(cls)}
+        names = {f"{_PREFIX}{each.name.upper()}": each.name for each in fields(cls)}
         given = {key for key in environment if key.startswith(_PREFIX)} - _NO_SETTINGS
         if unknown := sorted(given - names.keys()):
             word = unknown[0].removeprefix(_PREFIX).lower()

@@ -1,0 +1,1 @@
+"""Kubeflow Pipelines on a cluster: connect, upload, submit, follow."""
