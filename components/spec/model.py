@@ -24,6 +24,8 @@ def _duration(text: str) -> str:
 
 Duration = Annotated[str, AfterValidator(_duration)]
 Share = Annotated[float, Field(ge=0, le=1)]
+ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
+Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
 
 class Part(BaseModel):
@@ -307,13 +309,13 @@ class Kubernetes(Part):
     There are `replicas` of it at least and `max_replicas` at most, by CPU. `canary` is the share of
     replicas that serve a new release first, watched by the guard, before the others follow; 0 for
     none. A rollout that makes no progress for `progress` has failed. `store_secret` names the
-    secret with the store's credentials as environment, `token_secret` the one whose key `token`
-    clients have to send; `image` is the driftline image by default. `force` takes fields of the
-    Deployment and what surrounds it that another field manager has set; without it, a rollout that
-    would change one is refused, and the field and its manager are named.
+    secret with the store's credentials as environment, "" where the pods need none, `token_secret`
+    the one whose key `token` clients have to send; `image` is the driftline image by default.
+    `force` takes fields of the Deployment and what surrounds it that another field manager has set;
+    without it, a rollout that would change one is refused, and the field and its manager are named.
     """
 
-    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "driftline"
+    namespace: Namespace = "driftline-development"
     image: str = ""
     replicas: Annotated[int, Field(ge=1)] = 2
     max_replicas: Annotated[int, Field(ge=1)] = 6
@@ -321,7 +323,7 @@ class Kubernetes(Part):
     canary: Annotated[float, Field(ge=0, lt=1)] = 0.0
     progress: Duration = "5m"
     service_account: str = "driftline-server"
-    store_secret: str = ""
+    store_secret: str = "driftline-store"  # noqa: S105 # its name
     token_secret: str = ""
     force: bool = False
 
@@ -377,7 +379,7 @@ class Alerts(Part):
 class Spec(Part):
     """One model, described completely."""
 
-    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
+    model: ModelName
     task: Task
     source: Source
     columns: Columns

@@ -23,7 +23,7 @@ class FakeCluster:
     `pods` says by release what its pods do. `namespaces` are those that there are.
     """
 
-    def __init__(self, namespace="driftline"):
+    def __init__(self, namespace="driftline-development"):
         self.lock = threading.RLock()
         self.seconds = 0.0
         self.store = Store(self.now)

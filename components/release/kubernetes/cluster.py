@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,14 @@ from kubernetes.dynamic.resource import Resource
 from urllib3.exceptions import HTTPError
 
 from components.core.errors import ClusterError
+from components.release.kubernetes.answers import (
+    growing,
+    is_our_mistake,
+    problem,
+    retry_after,
+    root,
+)
+from components.release.kubernetes.connect import MountedToken
 from components.release.kubernetes.names import MANAGER
 from components.release.kubernetes.refusals import AbsentError, Asked, refusal, unreachable
 
@@ -25,8 +32,6 @@ _RAW: dict[str, Any] = {"serialize": False, "_request_timeout": (5, 30)}
 _FIRST_CONTACT_S = 6.0
 _PATIENCE_S = 120.0
 _POD_PATIENCE_S = 2.0
-_LONGEST_PAUSE_S = 10.0
-_LONGEST_WAIT_S = 60.0
 
 _KINDS = {
     # kind: (prefix, group, version, resource)
@@ -58,7 +63,8 @@ class Cluster:
     """One namespace of a cluster, through the official client.
 
     An API server that restarts, is overloaded, or loses a connection is asked again with growing
-    pauses, for two minutes once it has answered at all. What it refuses is an error at once.
+    pauses, for two minutes once it has answered at all. What it refuses is an error at once, except
+    a mounted token that it accepted before: that one has been renewed, and arrives a moment later.
 
     Args:
         client: made by `connect`.
@@ -71,6 +77,8 @@ class Cluster:
         self.namespace = namespace
         self.time = time or Time()
         self.server = str(client.configuration.host)
+        hook = client.configuration.refresh_api_key_hook
+        self._token = hook if isinstance(hook, MountedToken) else None
         self._answered = False
 
     def get(self, kind: str, name: str) -> Object | None:
@@ -218,8 +226,16 @@ class Cluster:
     def _place(self, name: str | None = None) -> Object:
         return {"name": name, "namespace": self.namespace, **_RAW}
 
-    def _asked(self, verb: str, resource: Resource, name: str = "") -> Asked:
-        return Asked(verb, resource.name, resource.group or "", name, self.namespace, self.server)
+    def _asked(self, verb: str, resource: Resource, name: str = "", sub: str = "") -> Asked:
+        return Asked(
+            verb,
+            f"{resource.name}/{sub}" if sub else resource.name,
+            resource.group or "",
+            name,
+            self.namespace,
+            self.server,
+            **({"login": self._token.remedy} if self._token else {}),
+        )
 
     def _json(self, asked: Asked, once: Callable[[], Any]) -> Object:
         content = self._call(asked, once)
@@ -235,9 +251,8 @@ class Cluster:
         """A subresource of a pod; one that does not answer soon is left out, not waited for."""
         resource = self._resource("Pod")
         path = f"{resource.path(name=place, namespace=self.namespace)}/{sub}"
-        named = Asked("get", f"pods/{sub.split('/')[0]}", "", pod, self.namespace, self.server)
         return self._call(
-            named,
+            self._asked("get", resource, pod, sub.split("/")[0]),
             lambda: self._client.request(
                 "get",
                 path,
@@ -259,67 +274,29 @@ class Cluster:
                 status = int(error.status or 0)
                 # A server that says "later" is there, unlike what a proxy says in its place.
                 self._answered = self._answered or status == 429
-                if status not in _TRANSIENT or _is_our_mistake(error):
+                if not self._passes(status) or is_our_mistake(error):
                     raise self._final(status, error, asked) from None
-                problem, wait = _problem(error), _retry_after(error)
+                what, wait = problem(error), retry_after(error)
+                refused = self._final(status, error, asked) if status == 401 else None
             except HTTPError as error:
-                problem, wait = _root(error), 0.0
+                what, wait, refused = root(error), 0.0, None
             else:
                 self._answered = True
                 return answer
             attempt += 1
-            pause = max(wait, _growing(attempt))
+            pause = max(wait, growing(attempt))
             patience = patience_s or (_PATIENCE_S if self._answered else _FIRST_CONTACT_S)
             if self.time.clock() - began + pause > patience:
-                raise unreachable(asked, self.time.clock() - began, problem)
+                raise refused or unreachable(asked, self.time.clock() - began, what)
             self.time.pause(pause)
+
+    def _passes(self, status: int) -> bool:
+        """Whether an answer may be another one in a moment."""
+        renewed = status == 401 and self._token is not None and self._answered
+        return status in _TRANSIENT or renewed
 
     def _final(self, status: int, error: ApiException, asked: Asked) -> Exception:
         if status:
             return refusal(status, error.body, asked)
-        problem = " ".join(str(error.reason).split())
-        return unreachable(asked, 0, f"its certificate is not accepted ({problem})")
-
-
-def _growing(attempt: int) -> float:
-    """Half a second, then twice as long each time, and never in step with other clients."""
-    return min(_LONGEST_PAUSE_S, 0.5 * 2.0 ** (attempt - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
-
-
-def _retry_after(error: ApiException) -> float:
-    try:
-        return min(float((error.headers or {}).get("Retry-After", 0)), _LONGEST_WAIT_S)
-    except ValueError:
-        return 0.0
-
-
-def _is_our_mistake(error: ApiException) -> bool:
-    """A manifest that is not of the schema is answered with 500, however often it is sent.
-
-    Unlike with a fault of the server's own, its answer then gives no reason.
-    """
-    status = _status(error)
-    return error.status == 500 and status.get("kind") == "Status" and not status.get("reason")
-
-
-def _status(error: ApiException) -> Object:
-    try:
-        found = json.loads(error.body or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _problem(error: ApiException) -> str:
-    message = _status(error).get("message") or error.reason or ""
-    return f"it answered {error.status} {message}".strip()
-
-
-def _root(error: BaseException) -> str:
-    """The first cause, which says more than the exceptions around it."""
-    while error.__cause__ is not None or getattr(error, "reason", None) is not None:
-        inner = error.__cause__ or getattr(error, "reason", None)
-        if not isinstance(inner, BaseException) or inner is error:
-            break
-        error = inner
-    return " ".join(str(error).split()) or type(error).__name__
+        what = " ".join(str(error.reason).split())
+        return unreachable(asked, 0, f"its certificate is not accepted ({what})")

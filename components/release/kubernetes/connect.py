@@ -8,17 +8,53 @@ from typing import Any
 
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.incluster_config import InClusterConfigLoader
 from kubernetes.dynamic import DynamicClient
 
 from components.core.errors import ClusterError
 
 _DEFAULT = "~/.kube/config"
+_DEPLOYER = Path("/var/run/secrets/driftline/deployer")
+_OWN = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+class MountedToken:
+    """A service account's token in a folder that Kubernetes keeps up to date.
+
+    It is read anew for every request, because a rollout may last longer than a token. While the
+    folder is being changed, the token that was read last is sent.
+
+    Args:
+        folder: holds `token` and `ca.crt`.
+        remedy: what to do when the cluster does not accept it.
+    """
+
+    def __init__(self, folder: Path, remedy: str) -> None:
+        self.folder = folder
+        self.remedy = remedy
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder is mounted, and holds a token."""
+        return bool(self._read())
+
+    def __call__(self, configuration: Any) -> None:
+        """Give a client's configuration the token of this moment; the client's own hook."""
+        if token := self._read():
+            configuration.api_key["authorization"] = f"Bearer {token}"
+
+    def _read(self) -> str:
+        try:
+            return (self.folder / "token").read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
 
 
 def connect(context: str = "") -> DynamicClient:
     """A client for the cluster that this process is in, or that the kubeconfig names.
 
-    `KUBECONFIG` wins over the pod's own account, that one over `~/.kube/config`.
+    `KUBECONFIG` wins over the account that is mounted for deployments, that one over the pod's own,
+    and that one over `~/.kube/config`.
 
     Args:
         context: a context of the kubeconfig; its current one by default.
@@ -33,14 +69,29 @@ def connect(context: str = "") -> DynamicClient:
 
 
 def _in_cluster() -> Any:
+    deployer = MountedToken(
+        _DEPLOYER,
+        "run 'scripts/apply_manifests.sh' again, which makes the Secret driftline-deployer, then "
+        "start the step again",
+    )
+    own = MountedToken(_OWN, "start the pod again, which gives it a new one")
+    account = deployer if deployer.exists else own
     configuration = client.Configuration()
     try:
-        config.load_incluster_config(client_configuration=configuration)
-    except ConfigException as error:
+        InClusterConfigLoader(
+            token_filename=str(account.folder / "token"),
+            cert_filename=str(account.folder / "ca.crt"),
+            try_refresh_token=False,
+        ).load_and_set(configuration)
+    except (ConfigException, OSError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
         raise ClusterError(
-            f"this pod has no account to reach the cluster with: {error}; let it mount its service "
-            "account's token (automountServiceAccountToken: true)"
+            f"this pod has no account to reach the cluster with: {problem} ({account.folder}); "
+            "mount the Secret driftline-deployer there, or let the pod mount its service account's "
+            "token (automountServiceAccountToken: true)"
         ) from None
+    configuration.refresh_api_key_hook = account
+    account(configuration)
     return configuration
 
 

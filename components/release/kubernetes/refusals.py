@@ -13,6 +13,9 @@ _FORBIDDEN = re.compile(r'User "(?P<user>[^"]*)" cannot \S+ resource')
 _NO_NAMESPACE = re.compile(r'namespaces "(?P<namespace>[^"]*)" not found')
 _MANAGER = re.compile(r'conflict with "(?P<manager>[^"]*)"')
 
+_LOGIN = "log in to the cluster again, or choose another context with 'kubectl config use-context'"
+_ACCOUNT = "system:serviceaccount:"
+
 
 class StaleError(Exception):
     """The object changed since it was read."""
@@ -36,7 +39,7 @@ class TakenError(ClusterError):
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, as sentences and access rules name it."""
+    """One request, as sentences and access rules name it; `login` mends a refused login."""
 
     verb: str
     resource: str
@@ -44,6 +47,7 @@ class Asked:
     name: str
     namespace: str
     server: str
+    login: str = _LOGIN
 
     @property
     def qualified(self) -> str:
@@ -65,10 +69,7 @@ def refusal(status: int, body: str | bytes | None, asked: Asked) -> Exception:
     answer = _status(body)
     message = " ".join(str(answer.get("message") or body or "").split())[:1000]
     if status == 401:
-        return ClusterError(
-            f"{asked.server} does not accept your credentials; log in to the cluster again, or "
-            "choose another context with 'kubectl config use-context'"
-        )
+        return ClusterError(f"{asked.server} does not accept your credentials; {asked.login}")
     if status == 403:
         return ClusterError(_forbidden(message, asked))
     if status == 404:
@@ -106,9 +107,15 @@ def _forbidden(message: str, asked: Asked) -> str:
     found = _FORBIDDEN.search(message)
     if found is None:
         return f"the cluster does not admit {asked} in namespace {asked.namespace}: {message}"
+    user = found["user"] or "this user"
+    refused = f"{user} may not {asked.verb} {asked} in namespace {asked.namespace}"
+    if user.startswith(_ACCOUNT):
+        return (
+            f"{refused}; 'scripts/apply_manifests.sh --model MODEL' lets the account "
+            "driftline-deployer do it, and makes the Secret by which a deploy step acts as that one"
+        )
     return (
-        f"{found['user'] or 'this user'} may not {asked.verb} {asked} in namespace "
-        f"{asked.namespace}; grant it: kubectl create role driftline-{asked.resource.split('/')[0]}"
+        f"{refused}; grant it: kubectl create role driftline-{asked.resource.split('/')[0]}"
         f" -n {asked.namespace} --verb={asked.verb} --resource={asked.qualified}, and bind it with "
         f"'kubectl create rolebinding'"
     )

@@ -4,6 +4,8 @@ import sys
 import pytest
 
 from components.core.errors import ClusterError
+from components.release.kubernetes import connect as module
+from components.release.kubernetes.cluster import Cluster
 from components.release.kubernetes.connect import connect
 from tests.kubernetes_api.cluster import FakeCluster
 from tests.kubernetes_api.server import FakeApi
@@ -63,35 +65,99 @@ def test_a_file_that_is_no_kubeconfig_is_told_in_one_sentence(tmp_path, monkeypa
     assert "\n" not in str(error.value)
 
 
-def test_a_pod_without_an_account_is_told(monkeypatch):
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+class Pod:
+    """A process in a pod, whose accounts are mounted below a folder of the test."""
 
-    with pytest.raises(ClusterError, match="automountServiceAccountToken: true"):
+    def __init__(self, folder, monkeypatch, api):
+        self.own, self.deployer = folder / "own", folder / "deployer"
+        monkeypatch.setattr(module, "_OWN", self.own)
+        monkeypatch.setattr(module, "_DEPLOYER", self.deployer)
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+        self._api = api
+
+    def mount(self, folder, token):
+        folder.mkdir(exist_ok=True)
+        (folder / "token").write_text(token)
+        (folder / "ca.crt").write_text("certificate")
+
+    def cluster(self, time):
+        """Connected as in a pod, to a server that has no certificate."""
+        found = connect()
+        found.configuration.host = self._api.url
+        return Cluster(found, "driftline-development", time)
+
+
+@pytest.fixture
+def pod(tmp_path, monkeypatch, api):
+    return Pod(tmp_path, monkeypatch, api)
+
+
+def sent(client):
+    return client.configuration.get_api_key_with_prefix("authorization")
+
+
+@pytest.mark.parametrize("content", [None, "", "\n", "t\u00f6ken"])
+def test_a_pod_without_an_account_is_told(pod, content):
+    if content is not None:
+        pod.mount(pod.own, content)
+        (pod.own / "ca.crt").unlink()
+
+    with pytest.raises(ClusterError, match="automountServiceAccountToken: true") as error:
         connect()
+    assert "\n" not in str(error.value)
 
 
-def test_a_pod_uses_its_account(monkeypatch, tmp_path):
-    from kubernetes.config import incluster_config
+def test_a_pod_uses_its_account(pod):
+    pod.mount(pod.own, "of-the-pod\n")
+    pod.deployer.mkdir()  # an optional Secret that there is not
 
-    (tmp_path / "token").write_text("of-the-pod")
-    (tmp_path / "ca.crt").write_text("certificate")
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
-    from components.release.kubernetes import connect as module
+    assert connect().configuration.host == "https://10.0.0.1:443"
+    assert sent(connect()) == "Bearer of-the-pod"
 
-    configuration = None
 
-    def keep(found):
-        nonlocal configuration
-        configuration = found
+def test_the_deployers_account_comes_before_the_pods_own(pod, api, tmp_path, monkeypatch):
+    pod.mount(pod.own, "of-the-pod")
+    pod.mount(pod.deployer, "of-the-deployer")
+    assert sent(connect()) == "Bearer of-the-deployer"
 
-    monkeypatch.setattr(module, "_dynamic", keep)
-    connect()
-    assert configuration.host == "https://10.0.0.1:443"
-    assert configuration.api_key == {"authorization": "bearer of-the-pod"}
+    monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(tmp_path / "config")))
+    assert connect().configuration.host == api.url
+
+
+def test_a_token_is_read_anew_and_the_last_one_stays_while_it_is_changed(pod):
+    pod.mount(pod.deployer, "first")
+    client = connect()
+    (pod.deployer / "token").unlink()
+    assert sent(client) == "Bearer first"
+    pod.mount(pod.deployer, "second")
+    assert sent(client) == "Bearer second"
+
+
+def test_a_token_that_is_renewed_amid_the_work_is_waited_for(pod, api):
+    pod.mount(pod.deployer, api.bearer)
+    cluster = pod.cluster(api.cluster.time)
+    cluster.find("Pod", "")
+    api.bearer = "another"
+    api.cluster.waiting.append(lambda s: s > 60 and pod.mount(pod.deployer, "another"))
+
+    assert cluster.find("Pod", "") == []
+    assert api.cluster.seconds > 60
+
+
+def test_a_token_that_is_never_accepted_is_told(pod, api):
+    pod.mount(pod.deployer, "of-another-cluster")
+    cluster = pod.cluster(api.cluster.time)
+    with pytest.raises(ClusterError, match=r"your credentials; run 'scripts/apply_manifests\.sh'"):
+        cluster.find("Pod", "")
+    assert api.cluster.seconds == 0  # at once
+
+    pod.mount(pod.deployer, api.bearer)
+    cluster.find("Pod", "")
+    api.bearer = "another"
+    with pytest.raises(ClusterError, match=r"your credentials; run 'scripts/apply_manifests\.sh'"):
+        cluster.find("Pod", "")
+    assert 60 < api.cluster.seconds < 150
 
 
 def test_nothing_is_asked_and_nothing_is_cached_before_it_is_needed(api, tmp_path, monkeypatch):

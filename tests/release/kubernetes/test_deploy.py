@@ -41,7 +41,9 @@ def test_the_next_release_follows_without_a_replica_missing(world):
 def test_progress_is_told_in_sentences(world):
     world.deploy("v1", None)
 
-    assert world.said[0] == "v1 is rolled out to driftline-flights in namespace driftline"
+    assert (
+        world.said[0] == "v1 is rolled out to driftline-flights in namespace driftline-development"
+    )
     assert world.said[-1] == (
         "driftline-flights: 2 of 2 replicas are v1; 2 ready, 2 for long enough"
     )

@@ -137,7 +137,7 @@ def test_what_is_not_allowed_is_told_with_the_way_to_allow_it(world, verb, resou
 
     said = str(error.value)
     assert said.startswith(f"dora may not {verb} {resource}")
-    assert "in namespace driftline; grant it: kubectl create role" in said
+    assert "in namespace driftline-development; grant it: kubectl create role" in said
     assert grant in said
     assert "\n" not in said
     assert world.cluster.deployment()["metadata"]["generation"] == before
@@ -147,7 +147,7 @@ def test_a_namespace_that_is_not_there_is_told(world):
     world.cluster.namespaces.clear()
 
     assert world.target().current() is None
-    with pytest.raises(ClusterError, match="kubectl create namespace driftline"):
+    with pytest.raises(ClusterError, match="kubectl create namespace driftline-development"):
         world.deploy("v1", None)
 
 

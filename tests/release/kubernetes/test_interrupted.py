@@ -16,7 +16,7 @@ class MortalCluster(Cluster):
     """Dies at the n-th request, before or after the server got it, and stays dead."""
 
     def __init__(self, world, at, after):
-        super().__init__(connect(), "driftline", world.cluster.time)
+        super().__init__(connect(), "driftline-development", world.cluster.time)
         self.left = at
         self.after = after
 
