@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from components.core.errors import DriftlineError, SpecError, UsageError
 from pipelines.console import Console
+from pipelines.permissions_cli import permissions
 from pipelines.releases_cli import app as releases
 from pipelines.schema_cli import app as schema
 from pipelines.settings import Settings
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(releases, name="releases")
 app.add_typer(schema, name="schema")
+app.command()(permissions)
 
 Spec = Annotated[str, typer.Option(help="The spec that describes the model.")]
 StoreOption = Annotated[str, typer.Option(help="The store: a folder or any fsspec address.")]

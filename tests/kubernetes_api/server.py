@@ -49,6 +49,8 @@ class FakeApi:
         self.cluster = cluster
         self.faults = []
         self.denied = set()  # (verb, resource), as the access rules name them
+        self.rules = None  # those of a Role; None for a user who may do everything
+        self.user = "dora"
         self.requests = []
         self.connections = set()
         self.bearer = _CREDENTIALS
@@ -244,14 +246,28 @@ class _Handler(BaseHTTPRequestHandler):
     def _check_access(self, verb, resource, name, sub, namespace, group):
         verb = "list" if verb == "get" and not name else verb
         asked = "/".join([resource, *sub[:1]])
-        if (verb, asked) in self.api.denied:
-            raise RefusedError(
-                403,
-                "Forbidden",
-                f'{asked} "{name}" is forbidden: User "dora" cannot {verb} resource "{asked}" in '
-                f'API group "{group.split("/")[2] if "apis" in group else ""}" in the namespace '
-                f'"{namespace}"',
-            )
+        group = group.split("/")[2] if "apis" in group else ""
+        verbs = [verb]
+        if verb == "patch" and self.api.cluster.store.get(resource, name) is None:
+            verbs.append("create")
+        for one in verbs:
+            if (one, asked) in self.api.denied or not self._granted(one, group, asked, name):
+                raise RefusedError(
+                    403,
+                    "Forbidden",
+                    f'{asked} "{name}" is forbidden: User "{self.api.user}" cannot {one} resource '
+                    f'"{asked}" in API group "{group}" in the namespace "{namespace}"',
+                )
+
+    def _granted(self, verb, group, resource, name):
+        """As a Role grants it: with names, or to every object where it names none."""
+        return self.api.rules is None or any(
+            verb in rule["verbs"]
+            and group in rule["apiGroups"]
+            and resource in rule["resources"]
+            and (not rule.get("resourceNames") or name in rule["resourceNames"])
+            for rule in self.api.rules
+        )
 
     def _check_namespace(self, namespace):
         if namespace not in self.api.cluster.namespaces:

@@ -45,7 +45,7 @@ class InferenceServiceWorkload(Workload):
                 "serving.kubernetes.canary is for target kubernetes; set it to 0, or the target to "
                 "kubernetes"
             )
-        self.deployment = f"{self.names.main}-predictor"
+        self.deployment = self.names.predictor
 
     def read(self) -> Seen:
         """What the cluster holds now.

@@ -22,6 +22,9 @@ REPLICAS_MANAGER = "driftline-replicas"
 FIRST_MANAGER = "driftline-first-"
 """Begins the name of a manager that makes an object, and gives it up to `MANAGER` at once."""
 
+SERVER_PODS = {"app.kubernetes.io/component": "model-server"}
+"""The label of all pods that serve a model, whichever; network policies select by it."""
+
 PORT = 8080
 PORT_NAME = "http"
 _DOMAIN = "driftline.dev"
@@ -68,11 +71,16 @@ class Names:
         return f"{self.main}{_CANARY}"
 
     @property
+    def predictor(self) -> str:
+        """The Deployment that KServe makes."""
+        return f"{self.main}-predictor"
+
+    @property
     def labels(self) -> dict[str, str]:
         """What all pods of the model carry; the Service selects by the last of them."""
         return {
             "app.kubernetes.io/name": "driftline",
-            "app.kubernetes.io/component": "model-server",
+            **SERVER_PODS,
             "app.kubernetes.io/instance": self.model,
             "app.kubernetes.io/managed-by": "driftline",
             f"{_DOMAIN}/model": self.model,
