@@ -80,6 +80,7 @@ def run(
     from components.alerting.send import unknown
     from components.core.window import Window, parse_time
     from components.spec.load import load_spec
+    from components.spec.places import for_this_machine
     from pipelines.compile import PIPELINES
     from pipelines.runs import RunRequest, new_name, run_here
 
@@ -91,7 +92,7 @@ def run(
         parse_time(as_of)
     request = RunRequest(
         pipeline=pipeline,
-        spec=load_spec(spec or _settings().spec),
+        spec=for_this_machine(load_spec(spec or _settings().spec)),
         store=store or _settings().store,
         window=Window.parse(window),
         as_of=as_of,
@@ -128,16 +129,19 @@ def compile_command(
     pipeline: Annotated[str, typer.Argument(help="training or monitoring; both by default")] = "",
     output: Annotated[Path, typer.Option(help="The folder for the YAML.")] = Path("compiled"),
     image: Annotated[str, typer.Option(help="The image for every step.")] = "",
+    spec: Annotated[str, typer.Option(help="The spec whose cluster part the steps follow.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Write the pipelines' IR YAML; no cluster is needed.
+    """Write the pipelines' IR YAML, as a cluster runs it; no cluster is needed.
 
-    Example: driftline compile training --output compiled
+    Example: driftline compile training --output compiled --image ghcr.io/dora/driftline:1.0
     """
+    from components.spec.load import load_spec
     from pipelines.compile import PIPELINES, compile_pipelines
 
     names = [pipeline] if pipeline else list(PIPELINES)
-    files = compile_pipelines(names, output, image or _settings().image)
+    loaded = load_spec(spec or _settings().spec)
+    files = compile_pipelines(names, output, image or _settings().image, loaded)
     console = Console()
     if as_json:
         console.say(json.dumps({"files": [str(file) for file in files]}))

@@ -29,7 +29,7 @@ def serve_champion(
         UsageError: for another target, when asked to wait, or where others reach it.
         DriftlineError: as `follow` and `serve` do.
     """
-    if spec.serving.target == "local":
+    if spec.serving.target in ("auto", "local"):
         follow(store, spec.model, settings, wait=wait, url=url)
         return
     if wait or url:

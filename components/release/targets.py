@@ -10,6 +10,8 @@ from components.spec.model import Spec
 def open_target(spec: Spec, store: Store) -> Target:
     """The target that the spec's `serving.target` names; what it needs is imported only then.
 
+    `auto` is this machine here: a run on a cluster is given a spec in which it is resolved.
+
     Args:
         spec: the model's spec.
         store: where its releases are.
@@ -18,7 +20,7 @@ def open_target(spec: Spec, store: Store) -> Target:
         SpecError: when that target cannot serve what the spec describes.
     """
     kind = spec.serving.target
-    if kind == "local":
+    if kind in ("auto", "local"):
         from components.release.local import LocalTarget
 
         return LocalTarget(store, spec.model, spec.serving)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from components.core.quantity import parse_quantity
 from components.core.window import parse_duration
 
+_SECRET_KEY = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[-._a-zA-Z0-9]{1,253}")
 Task = Literal["binary", "multiclass", "regression"]
 Check = Literal["schema", "drift", "skew", "performance"]
 
@@ -22,6 +25,20 @@ def _duration(text: str) -> str:
     return text
 
 
+def _quantity(text: str) -> str:
+    parse_quantity(text)
+    return text
+
+
+def _secret_key(text: str) -> str:
+    if not _SECRET_KEY.fullmatch(text):
+        raise ValueError(
+            f"{text!r} names no key of a secret; write it as secret/key, such as alerts/slack"
+        )
+    return text
+
+
+Quantity = Annotated[str, AfterValidator(_quantity)]
 Duration = Annotated[str, AfterValidator(_duration)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
@@ -347,7 +364,8 @@ class Serving(Part):
     skops otherwise; `onnx` refuses to train a model that ONNX cannot serve so exactly.
     `recorded_rows`: how many rows with their answers a release carries for its readiness.
     `concurrency`: how many requests may be in flight before further ones are sent away with 503.
-    `target`: where releases are served.
+    `target`: where releases are served; `auto` is here for a run on this machine, and kubernetes
+    for a run on a cluster.
     `confirm`: how long the running servers of the local target may take to answer with a release.
     """
 
@@ -358,10 +376,55 @@ class Serving(Part):
     exactness: Annotated[float, Field(gt=0, lt=0.1)] = 1e-5
     recorded_rows: Annotated[int, Field(ge=1, le=1000)] = 20
     concurrency: Annotated[int, Field(ge=1)] = 128
-    target: Literal["local", "kubernetes", "kserve"] = "local"
+    target: Literal["auto", "local", "kubernetes", "kserve"] = "auto"
     confirm: Duration = "60s"
     guard: Guard = Field(default_factory=Guard)
     kubernetes: Kubernetes = Field(default_factory=Kubernetes)
+
+
+Step = Literal[
+    "ingest",
+    "check_schema",
+    "check_drift",
+    "check_skew",
+    "check_performance",
+    "decide",
+    "train",
+    "evaluate",
+    "validate_serving",
+    "deploy",
+    "notify",
+]
+
+
+class StepResources(Part):
+    """What a step asks for and may take at most; what is not said keeps its default."""
+
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+    cpu_limit: Quantity | None = None
+    memory_limit: Quantity | None = None
+
+
+class Cluster(Part):
+    """How the steps of a run on Kubeflow Pipelines run, where the defaults do not fit.
+
+    `resources` and `timeouts` are by step, such as `train`. `secrets` gives steps environment
+    variables from Kubernetes secrets in the namespace that the steps run in, each as
+    `NAME: secret/key`: those that `alerts.to` names go to the step that sends alerts, the others
+    to those that read the source. `store_secret` names the secret that holds AWS_ACCESS_KEY_ID,
+    AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL of the store. `pull` says when a node fetches the
+    image.
+    """
+
+    resources: dict[Step, StepResources] = Field(default_factory=dict)
+    timeouts: dict[Step, Duration] = Field(default_factory=dict)
+    secrets: dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")],
+        Annotated[str, AfterValidator(_secret_key)],
+    ] = Field(default_factory=dict)
+    store_secret: str = "driftline-store"  # noqa: S105 # a secret's name
+    pull: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
 
 
 class Alerts(Part):
@@ -393,6 +456,7 @@ class Spec(Part):
     gate: Gate = Field(default_factory=Gate)
     serving: Serving = Field(default_factory=Serving)
     alerts: Alerts = Field(default_factory=Alerts)
+    cluster: Cluster = Field(default_factory=Cluster)
 
     @model_validator(mode="after")
     def _consistent(self) -> Spec:

@@ -38,11 +38,16 @@ def executors(document):
     return document["deploymentSpec"]["executors"]
 
 
+def pipeline_of(file):
+    """The pipeline, without what its platform is told."""
+    return next(yaml.safe_load_all(file.read_text()))
+
+
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compiled")
     files = compile_pipelines(PIPELINES, folder)
-    return {file.stem: yaml.safe_load(file.read_text()) for file in files}
+    return {file.stem: pipeline_of(file) for file in files}
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -116,9 +121,7 @@ def test_people_are_told_also_when_a_run_fails(compiled, name):
 def test_another_image_reaches_every_step(tmp_path):
     (file,) = compile_pipelines(["monitoring"], tmp_path / "new", "registry.local/mine:1")
 
-    images = {
-        each["container"]["image"] for each in executors(yaml.safe_load(file.read_text())).values()
-    }
+    images = {each["container"]["image"] for each in executors(pipeline_of(file)).values()}
     assert images == {"registry.local/mine:1"}
 
 
@@ -126,6 +129,14 @@ def test_compiling_twice_gives_the_same_bytes(tmp_path):
     first, second = (compile_pipelines(["training"], tmp_path / each)[0] for each in "ab")
 
     assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("image", ["driftline", "driftline:latest", "my.registry:5000/driftline"])
+def test_an_image_that_may_change_is_refused(tmp_path, image):
+    with pytest.raises(UsageError, match="no fixed tag"):
+        compile_pipelines(["training"], tmp_path, image)
+    with pytest.raises(UsageError, match="is no image"):
+        compile_pipelines(["training"], tmp_path, f"{image} --privileged")
 
 
 def test_an_unknown_pipeline_or_folder_is_refused(tmp_path):

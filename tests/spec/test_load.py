@@ -146,7 +146,10 @@ def test_a_key_that_is_there_twice_is_refused():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("serving: {target: docker}", "serving.target: 'docker' is not one of local, kubernetes"),
+        (
+            "serving: {target: docker}",
+            "serving.target: 'docker' is not one of auto, local, kubernetes",
+        ),
         ("serving: {guard: {period: soon}}", "'soon' is not a duration"),
         ("serving: {guard: {latency: 0.5}}", "serving.guard.latency"),
         ("serving: {exactness: 0}", "serving.exactness"),
