@@ -44,12 +44,39 @@ driftline_count() {
     esac
 }
 
+# driftline_seconds OPTION VALUE: refuses what is no number of seconds; 0 asks once.
+driftline_seconds() {
+    driftline_value "$@"
+    case "$2" in
+        *[!0-9]*) driftline_usage "$1 takes a number of seconds, not '$2'" ;;
+    esac
+}
+
 # driftline_name OPTION VALUE: refuses what Kubernetes takes for no name.
 driftline_name() {
     driftline_value "$@"
     if [[ ! "$2" =~ ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$ ]]; then
         driftline_usage "$1 takes a name of small letters, digits and '-' (63 at most), not '$2'"
     fi
+}
+
+# driftline_environment_name OPTION VALUE: refuses what has no overlay in manifests/.
+driftline_environment_name() {
+    driftline_value "$@"
+    case "$2" in
+        development | staging | production) ;;
+        *) driftline_usage "$1 takes development, staging or production, not '$2'" ;;
+    esac
+}
+
+# driftline_image_name OPTION VALUE: refuses an image that tomorrow could be another one.
+driftline_image_name() {
+    driftline_value "$@"
+    case "${2##*/}" in
+        *:latest) driftline_usage "$1 takes a version, not 'latest', which tomorrow is another image" ;;
+        *:?*) ;; # a tag, or a digest, which is better still
+        *) driftline_usage "$1 takes an image with its tag, like registry.example/driftline:v1, not '$2'" ;;
+    esac
 }
 
 # driftline_confirm QUESTION: goes on only with --yes or a person's "y".
@@ -130,7 +157,7 @@ driftline_last() {
 # driftline_apply ARGUMENTS: server-side, as the field manager that cluster_down.sh looks for.
 # Server-side also because KFP's largest objects do not fit into kubectl's annotation.
 driftline_apply() {
-    driftline_kubectl apply --server-side --force-conflicts --field-manager driftline "$@" >&2
+    driftline_kubectl apply --server-side --field-manager driftline "$@" >&2
 }
 
 # The output format of kubectl that fills in one of scripts/templates.
