@@ -36,18 +36,22 @@ driftline_shorten() {
         END { if (NR > 5) printf " and %d more", NR - 5 }'
 }
 
-# driftline_unready NAMESPACE [KUBECTL ARGUMENTS]: the Deployments, StatefulSets and DaemonSets
-# that do not run in full what their newest specification says, one a line.
+# driftline_workloads KUBECTL ARGUMENTS: the Deployments, StatefulSets and DaemonSets, one a line as
+# name, namespace, release, wanted, available, and "ready" when it runs its newest form in full.
+driftline_workloads() {
+    driftline_ask get deployments,statefulsets,daemonsets "$@" -o "$(driftline_template workloads)" | driftline_lines
+}
+
+# driftline_unready NAMESPACE [KUBECTL ARGUMENTS]: the names of those that are not ready, one a line.
 driftline_unready() {
     local namespace="$1" found
     shift
-    found="$(driftline_ask get deployments,statefulsets,daemonsets -n "$namespace" "$@" \
-        -o "$(driftline_template unready)")" || { printf '%s\n' "$found" && return 1; }
+    found="$(driftline_workloads -n "$namespace" "$@")" || return 1
     if [ -z "$found" ]; then
         echo "anything in $namespace"
-        return
+    else
+        awk -F '\t' '$6 != "ready" { print $1 }' <<<"$found"
     fi
-    printf '%s\n' "$found" | grep -v -e '^ready$' -e '^$' || true
 }
 
 # driftline_wait_ready NAMESPACE LIMIT [KUBECTL ARGUMENTS]: all of the namespace's programs run, or

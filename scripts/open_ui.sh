@@ -64,8 +64,7 @@ forward() {
 
 # Reads the forwarder's lines; the first says that it listens.
 announce() {
-    local line
-    read -r line || return 0
+    read -r _ || return 0
     if [ ! -e "$folder/open" ]; then
         : >"$folder/open"
         printf 'http://127.0.0.1:%s\n' "$port"
