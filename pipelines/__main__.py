@@ -1,6 +1,16 @@
-"""`python -m pipelines` is the command line, for where its script is not on the path."""
+"""`driftline`, and `python -m pipelines` where its script is not on the path."""
 
-from pipelines.cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; also what is imported for it may be interrupted."""
+    try:
+        from pipelines.cli import main as run
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -105,6 +105,28 @@ def read_counts(metrics: str) -> dict[str, Counts]:
     return _read(metrics)[1]
 
 
+def grown(now: Mapping[str, str], then: Mapping[str, str]) -> dict[str, Counts]:
+    """What servers counted of each release from one moment to another.
+
+    A server that could not tell how its counters stood then is left out, for nothing of it is
+    known to be new.
+
+    Args:
+        now: the metrics' text of each server, by its name.
+        then: the same of an earlier moment.
+
+    Raises:
+        ServingError: when one of them is no metrics' text.
+    """
+    total: dict[str, Counts] = {}
+    for name in now.keys() & then.keys():
+        before = read_counts(then[name])
+        for release, counts in read_counts(now[name]).items():
+            more = counts - before.get(release, Counts())
+            total[release] = total.get(release, Counts()) + more
+    return total
+
+
 class Replicas:
     """A `Scrape` over servers that may come, restart and go: what each counted stays counted.
 

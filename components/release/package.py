@@ -323,5 +323,6 @@ def load_release(folder: Path, manifest_sha256: str | None = None) -> Release:
 def _refusal(manifest: Manifest, problem: str) -> str:
     return (
         f"release {manifest.version} of {manifest.model} is refused: {problem}; "
-        "it is not the release that was packaged"
+        "it is not the release that was packaged; put its files back from a copy, roll back to "
+        "another release, or train again"
     )

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from components.release.counts import Counts, Replicas, Scrape
+from components.release.recent import METRICS
 
 TIMEOUT_S = 5.0
 _LARGEST = 16 * 2**20
@@ -35,21 +36,23 @@ def server_scrape(urls: Callable[[], Sequence[str]]) -> Scrape:
     return Replicas(lambda: fetch_metrics(urls()))
 
 
-def fetch_metrics(urls: Sequence[str], timeout_s: float = TIMEOUT_S) -> dict[str, str]:
+def fetch_metrics(
+    urls: Sequence[str], path: str = METRICS, timeout_s: float = TIMEOUT_S
+) -> dict[str, str]:
     """The metrics of every server that answers in time, by its address."""
     if not urls:
         return {}
     with ThreadPoolExecutor(min(len(urls), _AT_ONCE)) as pool:
-        texts = pool.map(lambda url: _metrics(url, timeout_s), urls)
+        texts = pool.map(lambda url: _metrics(url, path, timeout_s), urls)
         return {url: text for url, text in zip(urls, texts, strict=True) if text is not None}
 
 
-def _metrics(url: str, timeout_s: float) -> str | None:
+def _metrics(url: str, path: str, timeout_s: float) -> str | None:
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
     try:
-        connection.request("GET", f"{parts.path.rstrip('/')}/metrics")
+        connection.request("GET", f"{parts.path.rstrip('/')}/{path}")
         response = connection.getresponse()
         body = response.read(_LARGEST)
         return body.decode() if response.status == 200 else None

@@ -78,6 +78,12 @@ class ReleaseStore:
         """A release's manifest as it was written."""
         name = self._name(version, MANIFEST)
         if not self._store.exists(name):
+            if self._store.children(f"{self._model}/releases/{version}"):
+                raise ReleaseError(
+                    f"release {version} of {self._model} in {self._store.address} has no "
+                    f"{MANIFEST}: it is only half there; put its files back from a copy, roll back "
+                    "to another release, or train again"
+                )
             raise ReleaseError(
                 f"there is no release {version!r} of {self._model} in {self._store.address}; "
                 "'driftline releases list' shows what there is"

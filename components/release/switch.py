@@ -15,7 +15,8 @@ from components.core.words import count_of
 from components.release.counts import Counts, Scrape
 from components.release.deployment import DeploymentRecord, DeploymentState, Underway
 from components.release.guard import watch
-from components.release.scrape import server_scrape
+from components.release.recent import lately
+from components.release.scrape import fetch_metrics, server_scrape
 from components.release.servers import ServerNote, Servers, answering
 from components.release.target import Deployment, Progress
 from components.spec.model import Guard
@@ -87,7 +88,7 @@ class Switch:
             RolloutError: when it failed, or did worse; what served before serves again.
             ConflictError: when somebody else deployed in between; that stays as it is.
         """
-        scrape = server_scrape(lambda: [note.url for note in self._servers.live()])
+        scrape = server_scrape(self._urls)
         counted = self._count(scrape) if self._guard else {}
         self._begin(admit)
         try:
@@ -109,12 +110,23 @@ class Switch:
             self._say("no server is running, so nobody answers with it yet")
         return self._entry
 
+    def _urls(self) -> list[str]:
+        return [note.url for note in self._servers.live()]
+
     def _count(self, scrape: Scrape) -> Mapping[str, Counts]:
-        """What the servers counted before the switch."""
+        """What the servers counted before the switch; of the champion what they counted lately."""
+        assert self._guard is not None  # noqa: S101 # only then is it called
         if not self._servers.live():
             return {}
         try:
-            return scrape()
+            counted = scrape()
+            champion = self._record.read().champion
+            if champion is None:
+                return counted
+            recent = lately(
+                lambda path: fetch_metrics(self._urls(), path), champion.version, self._guard
+            )
+            return counted if recent is None else {**counted, champion.version: recent}
         except DriftlineError as error:
             self._say(f"the champion's figures are not known, it is not compared with: {error}")
             return {}

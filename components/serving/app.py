@@ -76,6 +76,7 @@ def make_app(
         Route("/v2/health/ready", _ready),
         Route("/predict", _predict, methods=["POST"]),
         Route("/metrics", _metrics),
+        Route("/metrics/ago/{seconds:int}", _metrics),
         *PAGES,
     ]
     for prefix in (one, one + "/versions/{version}"):
@@ -226,7 +227,9 @@ async def _metrics(request: Request) -> Response:
     serving: Serving = request.app.state
     if not serving.counting:
         return _json({"error": "this server was started with --no-metrics"}, 404)
-    return Response(serving.metrics.text(), media_type=CONTENT_TYPE)
+    seconds = request.path_params.get("seconds")
+    text = serving.metrics.text() if seconds is None else serving.metrics.text_of(seconds)
+    return Response(text, media_type=CONTENT_TYPE)
 
 
 def _addressed(request: Request) -> ServedModel:
@@ -256,7 +259,9 @@ async def _not_here(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     message = f"{request.method} {request.url.path}: {error.detail.lower()}"
-    response = _json({"error": f"{message:.200}"}, error.status_code)
+    one = f"/v2/models/{request.app.state.served.name}"
+    hint = f"POST /predict and {one}/infer answer rows, GET /docs shows all paths"
+    response = _json({"error": f"{message:.200}; {hint}"}, error.status_code)
     response.headers.update(error.headers or {})
     return response
 

@@ -34,6 +34,8 @@ def parse_json(body: bytes) -> dict[str, Any]:
     Traceback (most recent call last):
     components.serving.refusal.RequestError: NaN is no JSON; send null if a value is unknown
     """
+    if not body:
+        raise RequestError('the body is empty; send a JSON object, such as {"rows": [...]}', 400)
     try:
         document = json.loads(
             body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates

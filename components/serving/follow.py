@@ -105,6 +105,18 @@ class Follower:
             self._thread.join()
         self._take_leave()
 
+    def require_deployed(self) -> None:
+        """Refuse a store in which nothing is deployed, before anything is written there.
+
+        Raises:
+            ReleaseError: when nothing is.
+        """
+        if next(_candidates(self._record.read()), None) is None:
+            raise ReleaseError(
+                f"no release of {self._name} is deployed in {self._address}; check --store and the "
+                "spec, run 'driftline run training' first, or wait for one with --wait"
+            )
+
     def first(self, *, wait: bool) -> ServedModel:
         """Load what is deployed; where that is refused, the champion that was proven before it.
 
@@ -126,10 +138,7 @@ class Follower:
             if self._note.refused is not None and not wait:
                 raise ReleaseError(self._note.refused.problem)
             if not wait:
-                raise ReleaseError(
-                    f"no release of {self._name} is deployed in {self._address}; run 'driftline "
-                    "run training' first, or wait for one with --wait"
-                )
+                self.require_deployed()
             self._beat()
             self._leaving.wait(self._poll_s)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
+from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -21,6 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from components.serving.domain import Strange
+from components.serving.past import Past
 
 if TYPE_CHECKING:
     from components.serving.serving import Serving
@@ -46,6 +48,12 @@ class _Latency:
     def __init__(self) -> None:
         self.counts = [0] * (len(_BOUNDS) + 1)
         self.total = 0.0
+
+    def copy(self) -> _Latency:
+        """The same counts, which stay as they are."""
+        copied = _Latency()
+        copied.counts, copied.total = self.counts.copy(), self.total
+        return copied
 
 
 class ReleaseCounts:
@@ -79,6 +87,15 @@ class ReleaseCounts:
             _add(self.unseen, strange.unseen)
             _add(self.outside, strange.outside)
 
+    def copy(self) -> ReleaseCounts:
+        """The same counts, which stay as they are."""
+        copied = ReleaseCounts()
+        copied.requests, copied.rows = self.requests.copy(), self.rows
+        copied.latency = {endpoint: each.copy() for endpoint, each in self.latency.items()}
+        copied.answers = self.answers.copy()
+        copied.unseen, copied.outside = self.unseen.copy(), self.outside.copy()
+        return copied
+
 
 class Metrics(Collector):
     """The counters of one server by release, and what a scrape reads of its state."""
@@ -86,12 +103,14 @@ class Metrics(Collector):
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
         self._releases: dict[str, ReleaseCounts] = {}
+        self._past = Past[ReleaseCounts](monotonic())
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
     def of(self, release: str) -> ReleaseCounts:
-        """The counters of a release."""
+        """The counters of a release, for one more request."""
+        self._past.pass_on(monotonic(), self._releases)
         counts = self._releases.get(release)
         if counts is None:
             counts = self._releases[release] = ReleaseCounts()
@@ -101,51 +120,23 @@ class Metrics(Collector):
         """The answer to a scrape."""
         return generate_latest(self._registry)
 
+    def text_of(self, ago_s: float) -> bytes:
+        """What a scrape so many seconds ago would have found in the counters by release.
+
+        A guard compares a release with the champion's latest traffic, not with all there ever was.
+        """
+        registry = CollectorRegistry()
+        registry.register(_Counters(self._past.at(monotonic() - ago_s, self._releases)))
+        return generate_latest(registry)
+
     def collect(self) -> Iterator[Metric]:
         """All samples, as Prometheus' client asks for them."""
-        yield from self._requests()
-        yield from self._rows()
+        yield from _Counters(self._releases).collect()
         yield from self._state()
 
-    def _requests(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "http_requests", "Requests answered.", labels=["endpoint", "code", "release"]
-        )
-        latency = HistogramMetricFamily(
-            "http_request_duration_seconds",
-            "From a request's head to its answer.",
-            labels=["endpoint", "release"],
-        )
-        for release, counts in self._releases.items():
-            for (endpoint, code), count in counts.requests.items():
-                requests.add_metric([endpoint, str(code), release], count)
-            for endpoint, each in counts.latency.items():
-                bounds = [*map(str, _BOUNDS), "+Inf"]
-                buckets = list(zip(bounds, accumulate(each.counts), strict=True))
-                latency.add_metric([endpoint, release], buckets, each.total)
-        yield requests
-        yield latency
+    def _state(self) -> Iterator[Metric]:
         in_flight = self._serving.in_flight
         yield GaugeMetricFamily("http_requests_in_flight", "Being answered now.", in_flight)
-
-    def _rows(self) -> Iterator[Metric]:
-        rows = CounterMetricFamily("driftline_rows", "Rows answered.", labels=["release"])
-        for release, counts in self._releases.items():
-            rows.add_metric([release], counts.rows)
-        yield rows
-        yield self._by("answers", "Answers by coarse cell.", "cell")
-        yield self._by("unseen", "Categories that training never saw.", "column")
-        yield self._by("out_of_range", "Numbers outside of training's range.", "column")
-
-    def _by(self, name: str, text: str, label: str) -> Metric:
-        family = CounterMetricFamily(f"driftline_{name}", text, labels=["release", label])
-        field = "outside" if name == "out_of_range" else name
-        for release, counts in self._releases.items():
-            for value, count in getattr(counts, field).items():
-                family.add_metric([release, value], count)
-        return family
-
-    def _state(self) -> Iterator[Metric]:
         served = self._serving.served
         labels = {
             "model": served.name,
@@ -165,6 +156,54 @@ class Metrics(Collector):
         for field in ("queued_rows", "queued_bytes"):
             name = f"driftline_prediction_log_{field}"
             yield GaugeMetricFamily(name, "Not written yet.", getattr(told, field))
+
+
+class _Counters(Collector):
+    """The counters by release, as samples."""
+
+    def __init__(self, releases: Mapping[str, ReleaseCounts]) -> None:
+        self._releases = releases
+
+    def collect(self) -> Iterator[Metric]:
+        """The samples."""
+        yield from self._requests()
+        yield from self._rows()
+
+    def _requests(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "http_requests", "Requests answered.", labels=["endpoint", "code", "release"]
+        )
+        latency = HistogramMetricFamily(
+            "http_request_duration_seconds",
+            "From a request's head to its answer.",
+            labels=["endpoint", "release"],
+        )
+        for release, counts in self._releases.items():
+            for (endpoint, code), count in counts.requests.items():
+                requests.add_metric([endpoint, str(code), release], count)
+            for endpoint, each in counts.latency.items():
+                bounds = [*map(str, _BOUNDS), "+Inf"]
+                buckets = list(zip(bounds, accumulate(each.counts), strict=True))
+                latency.add_metric([endpoint, release], buckets, each.total)
+        yield requests
+        yield latency
+
+    def _rows(self) -> Iterator[Metric]:
+        rows = CounterMetricFamily("driftline_rows", "Rows answered.", labels=["release"])
+        for release, counts in self._releases.items():
+            rows.add_metric([release], counts.rows)
+        yield rows
+        yield self._by("answers", "Answers by coarse cell.", "cell")
+        yield self._by("unseen", "Categories that training never saw.", "column")
+        yield self._by("out_of_range", "Numbers outside of training's range.", "column")
+
+    def _by(self, name: str, text: str, label: str) -> Metric:
+        family = CounterMetricFamily(f"driftline_{name}", text, labels=["release", label])
+        field = "outside" if name == "out_of_range" else name
+        for release, counts in self._releases.items():
+            for value, count in getattr(counts, field).items():
+                family.add_metric([release, value], count)
+        return family
 
 
 def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:

@@ -20,12 +20,13 @@ _ERRORS = {
 Node = dict[str, Any]
 
 
-def openapi(served: ServedModel, *, secured: bool) -> Node:
+def openapi(served: ServedModel, *, secured: bool, counting: bool = True) -> Node:
     """The document, in OpenAPI 3.0.
 
     Args:
         served: what answers.
         secured: whether `/predict` and `/infer` demand a token.
+        counting: whether there are metrics.
     """
     one = f"/v2/models/{served.name}"
     security: Node = {"security": [{"token": []}]} if secured else {}
@@ -46,10 +47,11 @@ def openapi(served: ServedModel, *, secured: bool) -> Node:
             "/v2/models": {"get": _get("The models served", "Models")},
             "/v2/health/live": {"get": _get("Whether the process runs", "Live")},
             "/v2/health/ready": {"get": _get("Whether the model answers", "Ready", 503)},
-            "/metrics": {"get": _plain("Counters, for Prometheus")},
         },
         "components": {"schemas": _schemas(served)},
     }
+    if counting:
+        document["paths"]["/metrics"] = {"get": _plain("Counters, for Prometheus")}
     if secured:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return document

@@ -46,7 +46,7 @@ _FILES = {
 
 async def _openapi(request: Request) -> Response:
     serving = request.app.state
-    document = openapi(serving.served, secured=serving.token is not None)
+    document = openapi(serving.served, secured=serving.token is not None, counting=serving.counting)
     return Response(to_json(document), media_type="application/json")
 
 

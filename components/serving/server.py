@@ -93,6 +93,8 @@ def follow(
     with _ready_to_load(settings) as listener, termination_raises():
         address = url or reachable(settings.host, listener.getsockname()[1])
         follower = Follower(store, model, address, settings.allowed_prefixes)
+        if not wait:
+            follower.require_deployed()
         with follower:
             _run(listener, follower.first(wait=wait), settings, follower)
         if follower.failure:

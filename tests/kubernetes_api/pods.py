@@ -26,14 +26,19 @@ class Pods:
     counts: dict = field(default_factory=dict)
 
     def count(self, pod, seconds):
-        requests = self.counts.setdefault(pod, 0.0)
-        self.counts[pod] = requests + self.rate * seconds
+        past = self.counts.setdefault(pod, [(0.0, 0.0, 0.0, 0.0)])
+        at, requests, errors, positive = past[-1]
+        more = self.rate * seconds
+        answered = more * (1 - self.errors)
+        now = (at + seconds, requests + more, errors + more * self.errors)
+        past.append((*now, positive + answered * self.positive))
 
-    def metrics(self, pod, release):
-        requests = int(self.counts.get(pod, 0))
-        errors = round(requests * self.errors)
+    def metrics(self, pod, release, ago=0.0):
+        past = self.counts.get(pod, [(0.0, 0.0, 0.0, 0.0)])
+        moment = past[-1][0] - ago
+        _, *counts = next((each for each in reversed(past) if each[0] <= moment), past[0])
+        requests, errors, positive = int(counts[0]), round(counts[1]), round(counts[2])
         answered = requests - errors
-        positive = round(answered * self.positive)
         predict = f'endpoint="predict",release="{release}"'
         lines = ["# TYPE http_requests_total counter"]
         lines.append(f'http_requests_total{{{predict},code="200"}} {answered}')

@@ -325,7 +325,8 @@ class _Handler(BaseHTTPRequestHandler):
         if acts.url:
             with urllib.request.urlopen(f"{acts.url}/{'/'.join(sub[1:])}") as response:  # noqa: S310
                 return response.read().decode()
-        return acts.metrics(name, entry.version)
+        ago = float(sub[-1]) if sub[1:-1] == ["metrics", "ago"] else 0.0
+        return acts.metrics(name, entry.version, ago)
 
 
 def _cut(connection):

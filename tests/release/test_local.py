@@ -89,6 +89,13 @@ def test_rollback_goes_back_one_deployment_at_a_time(target):
         target.rollback("v9", run="r", reason="")
 
 
+def test_a_release_that_lost_its_manifest_is_no_release_that_never_was(tmp_path):
+    target = make_target(Store(tmp_path / "store"), tmp_path)
+    (tmp_path / "store/flights/releases/v1/manifest.json").unlink()
+    with pytest.raises(ReleaseError, match=r"v1 of flights .* has no manifest\.json: it is only"):
+        target.releases.open("v1")
+
+
 def test_nothing_deployed_is_a_clear_error(target):
     with pytest.raises(ReleaseError, match="run 'driftline run training' first"):
         target.require_champion()
@@ -133,7 +140,7 @@ def test_a_half_published_release_is_none(tmp_path):
     (half / "card.md").write_text("v4")
 
     assert "v4" not in target.releases.versions()
-    with pytest.raises(ReleaseError, match="no release 'v4'"):
+    with pytest.raises(ReleaseError, match="v4 of flights .*half there"):
         target.releases.open("v4")
 
 

@@ -136,13 +136,15 @@ def test_health_and_metadata(client):
     assert get("/v2/models/other")[0] == 404
     assert get("/v2/models/pumps/versions/other/ready")[0] == 404
     assert "error" in get("/nowhere")[1]
-    assert get("/predict")[0] == 405
+    status, told = get("/predict")
+    assert status == 405
+    assert told["error"].startswith("GET /predict: method not allowed; POST /predict and ")
 
 
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        (b"", 400, "no JSON"),
+        (b"", 400, "the body is empty"),
         (b"{", 400, "no JSON"),
         (b'{"rows": [{"load": NaN}]}', 400, "NaN is no JSON"),
         (b'{"rows": [{"load": -Infinity}]}', 400, "-Infinity is no JSON"),

@@ -20,6 +20,7 @@ from components.release.servers import ServerNote, Servers
 from components.release.switch import Pace
 from components.release.target import Deployment
 from components.serving.follow import reachable
+from components.serving.server import Settings, follow
 from components.spec.model import Guard, Serving
 from tests.following import following
 from tests.rollouts import asked_rows, build
@@ -482,6 +483,13 @@ def waiting_server(place, eventually):
     thread.start()
     eventually(lambda: Servers(place, "orders").live())
     return thread, found
+
+
+def test_a_store_in_which_nothing_is_deployed_is_refused_and_stays_untouched(tmp_path):
+    with pytest.raises(ReleaseError, match=r"no release of orders is deployed in .*check --store"):
+        follow(Store(tmp_path / "mistyped"), "orders", Settings(port=0))
+
+    assert not (tmp_path / "mistyped").exists()
 
 
 def test_a_server_waits_for_the_first_deployment(place, v1, eventually):

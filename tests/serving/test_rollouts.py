@@ -57,10 +57,17 @@ def server(world, champion, tmp_path_factory):
         server.discard()
 
 
+def _guarded(spec, why):
+    """On a machine that is busy with other things every release may be slow for seconds."""
+    latency = spec.serving.guard.latency if "latency" in why else 10_000.0
+    guard = spec.serving.guard.model_copy(update={"latency": latency})
+    return spec.model_copy(update={"serving": spec.serving.model_copy(update={"guard": guard})})
+
+
 @pytest.mark.parametrize("why", BAD)
 def test_a_bad_release_goes_back_by_itself(why, world, champion, server, eventually):
     bad = build(world, "2024-01..2024-03", ROWS, **BAD[why])
-    target = open_target(world.spec, Store(world.store))
+    target = open_target(_guarded(world.spec, why), Store(world.store))
     expected = {each.version: each.answers for each in (champion, bad)}
     with Traffic(server.port, asked_requests(ROWS, world.spec), expected) as traffic:
         eventually(lambda: traffic.total.releases[champion.version] > 150, timeout=60)

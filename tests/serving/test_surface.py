@@ -9,6 +9,7 @@ from importlib.metadata import version
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from components.release.counts import read_counts
 from components.serving.client import ServingClient
 
 ROW = {"a": 1.0, "b": -0.5, "c": 2.0}
@@ -130,9 +131,11 @@ def test_without_metrics_nothing_is_counted_and_that_is_said(live, light):
     with live(light(), counting=False) as client:
         answered = infer(client, matrix([1, 2, 3], [1, 3]))[0]
         status, said = get(client, "/metrics")
+        paths = get(client, "/openapi.json")[1]["paths"]
 
     assert (answered, status) == (200, 404)
     assert "--no-metrics" in said["error"]
+    assert "/metrics" not in paths
 
 
 def references(node):
@@ -207,6 +210,21 @@ def test_metrics_count_what_was_asked_and_answered(live, light):
         assert said["driftline_model_info", *sorted(["light", "v1", "onnx", "a" * 64])] == 1
         assert said["http_requests_in_flight",] == 0
         assert samples(client)["http_requests_total", "200", "metrics", "v1"] == 1
+
+
+def test_metrics_of_some_time_ago_leave_out_what_came_since(live, light, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr("components.serving.metrics.monotonic", lambda: clock[0])
+    with live(light()) as client:
+        ask(client)
+        clock[0] += 60
+        ask(client)
+        told = [client.request("GET", f"/metrics/ago/{ago}")[2] for ago in (0, 30, 600)]
+
+        assert get(client, "/metrics/ago/soon")[0] == 404
+    requests = [read_counts(text.decode())["v1"].requests for text in told[:2]]
+    assert requests == [2, 1]
+    assert read_counts(told[2].decode()) == {}
 
 
 def test_a_switch_begins_counts_of_its_own(live, light):

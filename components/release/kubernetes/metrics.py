@@ -8,6 +8,7 @@ from components.release.kubernetes.cluster import Cluster
 from components.release.kubernetes.failing import is_leaving
 from components.release.kubernetes.names import PORT
 from components.release.kubernetes.refusals import AbsentError, UnansweredError
+from components.release.recent import METRICS
 
 
 def pod_scrape(cluster: Cluster, selector: str) -> Scrape:
@@ -19,10 +20,15 @@ def pod_scrape(cluster: Cluster, selector: str) -> Scrape:
         cluster: where the pods are.
         selector: their labels.
     """
-    return Replicas(lambda: _texts(cluster, selector))
+    return Replicas(lambda: pod_metrics(cluster, selector))
 
 
-def _texts(cluster: Cluster, selector: str) -> dict[str, str]:
+def pod_metrics(cluster: Cluster, selector: str, path: str = METRICS) -> dict[str, str]:
+    """The metrics of every pod that answers, by its name.
+
+    Raises:
+        ClusterError: when none of the pods can be asked.
+    """
     texts: dict[str, str] = {}
     problem = "none runs"
     for pod in cluster.find("Pod", selector):
@@ -30,7 +36,7 @@ def _texts(cluster: Cluster, selector: str) -> dict[str, str]:
             continue
         name = pod["metadata"]["name"]
         try:
-            texts[name] = cluster.proxy(name, PORT, "metrics")
+            texts[name] = cluster.proxy(name, PORT, path)
         except AbsentError:  # it ended in between
             continue
         except UnansweredError as error:  # it is not up yet, or cannot be reached

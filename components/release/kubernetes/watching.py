@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from components.core.errors import DriftlineError, RolloutError
 from components.core.window import parse_duration
 from components.release.counts import Counts
 from components.release.guard import watch
-from components.release.kubernetes.metrics import pod_scrape
+from components.release.kubernetes.metrics import pod_metrics, pod_scrape
 from components.release.kubernetes.workload import Workload
+from components.release.recent import lately
 from components.release.target import Progress
 from components.spec.model import Guard
 
@@ -36,18 +38,19 @@ class Watcher:
         pause: Callable[[float], object],
     ) -> None:
         self._scrape = pod_scrape(workload.cluster, workload.names.selector)
+        self._fetch = partial(pod_metrics, workload.cluster, workload.names.selector)
         self._guard = guard if guard is not None and parse_duration(guard.period) else None
         self._champion = champion
         self._challenger = challenger
         self._say = say
         self._pause = pause
         self._clock = workload.cluster.time.clock
-        self._before: dict[str, Counts] = {}
+        self._before: Counts | None = None  # of the champion
         # What was counted of the challenger that is not to be judged; None if that is not known.
         self._since: Counts | None = Counts()
 
     def count_champion(self) -> None:
-        """Take the champion's figures, while it serves alone.
+        """Take the champion's latest figures, while it serves alone.
 
         From here on the challenger is judged, while it is being rolled out too.
 
@@ -56,8 +59,10 @@ class Watcher:
         if self._guard is None or not self._champion:
             return
         try:
-            self._before = dict(self._scrape())
-            self._since = self._before.get(self._challenger, Counts())
+            counted = self._scrape()
+            self._since = counted.get(self._challenger, Counts())
+            self._before = lately(self._fetch, self._champion, self._guard)
+            self._before = self._before or counted.get(self._champion)
         except DriftlineError as error:
             self._since = None
             self._say(f"the champion's figures are not known, it is not compared with: {error}")
@@ -75,7 +80,7 @@ class Watcher:
             return
         judgement = watch(
             self._scrape,
-            champion=self._before.get(self._champion),
+            champion=self._before,
             challenger=self._challenger,
             guard=self._guard,
             since=self._since,

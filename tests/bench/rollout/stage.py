@@ -135,7 +135,7 @@ def _bad(world: World, rows: Sequence[Mapping[str, Any]]) -> dict[str, Built]:
         "wrong recorded answers": build(world, window, rows, **_regression(C=0.2)),
         "slow": build(world, window, rows, **_moody(slow_s=0.03)),
         "one answer for all": build(world, window, rows, **_DUMMY),
-        "fails every tenth time": build(world, window, rows, **_moody(fails_every=10)),
+        "fails for a tenth of the rows": build(world, window, rows, **_moody(fails_every=10)),
     }
     _tamper(_folder(world, bad["tampered"]))
     _misremember(_folder(world, bad["wrong recorded answers"]))

@@ -35,6 +35,18 @@ def test_a_release_that_does_worse_goes_back(world, change, reason):
     assert world.versions() == ["v1"]
 
 
+def test_traffic_that_changed_before_the_rollout_is_no_reason_to_go_back(world):
+    world.deploy("v1", None)
+    world.cluster.advance(600)
+    for pods in (world.pods["v1"], world.pods["v2"]):
+        pods.positive = 0.95
+    world.cluster.advance(60)
+
+    world.deploy("v2", "v1", target=world.target(guard=GUARD))
+
+    assert world.said[-1].startswith("the release passed the guard: ")
+
+
 def test_what_a_release_did_while_it_was_rolled_out_counts_too(world):
     world.deploy("v1", None)
     world.cluster.advance(30)
