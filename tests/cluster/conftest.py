@@ -83,14 +83,19 @@ def namespace(client, pretends):
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     core.create_namespace({"metadata": {"name": name, "labels": labels}})
     core.create_namespaced_service_account(name, {"metadata": {"name": ACCOUNT}})
+    make_store_secret(core, name)
+    yield name
+    core.delete_namespace(name)
+
+
+def make_store_secret(core, namespace):
+    """The store's credentials, as this environment has them, for the pods of a namespace."""
     secret = {
         key: base64.b64encode(os.environ[key].encode()).decode()
         for key in _CREDENTIALS
         if key in os.environ
     }
-    core.create_namespaced_secret(name, {"metadata": {"name": "store"}, "data": secret})
-    yield name
-    core.delete_namespace(name)
+    core.create_namespaced_secret(namespace, {"metadata": {"name": "store"}, "data": secret})
 
 
 class Place:

@@ -44,6 +44,7 @@ def pod_metrics(cluster: Cluster, selector: str, path: str = METRICS) -> dict[st
     if not texts:
         raise ClusterError(
             f"no pod tells its metrics: {problem}; let the API server reach port {PORT} of the "
-            "pods, or set serving.guard.period to 0s to roll out without a guard"
+            "pods ('driftline permissions --api-server ADDRESS' writes the policy for it), or set "
+            "serving.guard.period to 0s to roll out without a guard"
         )
     return texts
