@@ -140,7 +140,7 @@ def test_a_half_published_release_is_none(tmp_path):
     (half / "card.md").write_text("v4")
 
     assert "v4" not in target.releases.versions()
-    with pytest.raises(ReleaseError, match="v4 of flights .*half there"):
+    with pytest.raises(ReleaseError, match=r"v4 of flights .*half there"):
         target.releases.open("v4")
 
 
