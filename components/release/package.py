@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from components.core.errors import ReleaseError
 from components.core.verdict import Document
+from components.model.files import MODEL, ONNX, RECORDED
 from components.spec.load import parse_spec
 
 if TYPE_CHECKING:
@@ -224,16 +225,16 @@ class Release:
         """Rows with the answers that a server has to give; older releases have none."""
         from components.model.records import RecordedRows
 
-        if "recorded.json" not in self.manifest.files:
+        if RECORDED not in self.manifest.files:
             return None
-        return self._document(RecordedRows, "recorded.json")
+        return self._document(RecordedRows, RECORDED)
 
     @property
     def runtime_sha256(self) -> str:
         """The digest of the file that answers at serving."""
         record = self.runtime_record
         onnx = record is not None and record.chosen == "onnx"
-        name = "model.onnx" if onnx else "model.skops"
+        name = ONNX if onnx else MODEL
         if name not in self.manifest.files:
             raise ReleaseError(_refusal(self.manifest, f"{name} is missing"))
         return self.manifest.files[name]
@@ -257,8 +258,8 @@ class Release:
         """
         from components.model.persist import load_model
 
-        sha256 = self.manifest.files["model.skops"]
-        return load_model(self.folder / "model.skops", sha256, allowed_prefixes)
+        sha256 = self.manifest.files[MODEL]
+        return load_model(self.folder / MODEL, sha256, allowed_prefixes)
 
     def _document(self, kind: type[_Kind], name: str) -> _Kind:
         try:

@@ -108,18 +108,22 @@ def make_parser() -> argparse.ArgumentParser:
         description="Serve a release over HTTP: POST /predict and the Open Inference Protocol v2.",
         epilog="Example: python -m components.serving.server --folder RELEASE --port 8080",
     )
+    _add_what(parser)
+    _add_where(parser)
+    _add_log(parser)
+    _add_ways(parser)
+    return parser
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    """What is served."""
     add = parser.add_argument
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--folder", type=Path, help="the release to serve, and no other")
     what.add_argument("--store", help="follow what is deployed in this store, of the --model")
     add("--model", help="the model whose deployments are followed")
     add("--wait", action="store_true", help="wait where nothing is deployed in the --store yet")
-    add("--url", help="where others reach this server, if not by --host and --port")
     add("--manifest-sha256", metavar="HEX", help="serve it only if its manifest has this digest")
-    add("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
-    add("--port", type=int, default=8080, help="the port (%(default)s); 0 takes a free one")
-    add("--port-file", type=Path, help="write the port there, as JSON, once the server answers")
-    add("--token-file", type=Path, help="clients have to send the token in this file as a bearer")
     add(
         "--allow-prefix",
         action="append",
@@ -127,6 +131,22 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="PACKAGE.",
         help="a package, besides scikit-learn, whose classes the model may hold",
     )
+    add("--allow-candidate", action="store_true", help="serve a candidate that passed no gate")
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    """Where it is served, and to whom."""
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
+    add("--port", type=int, default=8080, help="the port (%(default)s); 0 takes a free one")
+    add("--port-file", type=Path, help="write the port there, as JSON, once the server answers")
+    add("--url", help="where others reach this server, if not by --host and --port")
+    add("--token-file", type=Path, help="clients have to send the token in this file as a bearer")
+
+
+def _add_log(parser: argparse.ArgumentParser) -> None:
+    """The prediction log."""
+    add = parser.add_argument
     add("--log-store", help="log predictions into this store, such as .driftline or s3://bucket/x")
     add(
         "--log-max-age",
@@ -149,14 +169,11 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="at the end, wait that long for the store to take the last rows (%(default)s)",
     )
-    add(
-        "--drain",
-        type=float,
-        default=3.0,
-        metavar="SECONDS",
-        help="on SIGTERM, go on answering that long while clients are sent away (%(default)s)",
-    )
-    add("--allow-candidate", action="store_true", help="serve a candidate that passed no gate")
+
+
+def _add_ways(parser: argparse.ArgumentParser) -> None:
+    """What the process tells of itself, and how it ends."""
+    add = parser.add_argument
     add("--access-log", action="store_true", help="log every request")
     add("--no-metrics", action="store_true", help="count nothing; no guard can watch this server")
     add(
@@ -165,5 +182,11 @@ def make_parser() -> argparse.ArgumentParser:
         default="auto",
         help="of the log on stderr; auto is text on a terminal and JSON lines otherwise",
     )
+    add(
+        "--drain",
+        type=float,
+        default=3.0,
+        metavar="SECONDS",
+        help="on SIGTERM, go on answering that long while clients are sent away (%(default)s)",
+    )
     add("--end-with-stdin", action="store_true", help="end when standard input is closed")
-    return parser

@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from components.core.errors import DriftlineError
+from components.model.files import MODEL
 from components.model.records import Label
 from components.release.package import Release
 from components.serving.client import ServingClient
@@ -133,7 +134,7 @@ def _differences(
     columns = spec.columns
     release = load_release(folder)
     facts.release = release.version
-    facts.model_sha256 = release.manifest.files["model.skops"]
+    facts.model_sha256 = release.manifest.files[MODEL]
     if (record := release.runtime_record) and record.chosen == "onnx":
         facts.tolerance = record.limit
     yield from _check_folder(release, spec)
@@ -175,7 +176,7 @@ def _check_folder(release: Release, spec: Spec) -> Iterator[str]:
         yield f"the spec in {release.version} is not the spec of this run"
     if "training.json" in release.manifest.files:
         trained = release.training.model_sha256
-        packed = release.manifest.files["model.skops"]
+        packed = release.manifest.files[MODEL]
         if trained != packed:
             yield f"the model in the folder is {packed[:8]}, but {trained[:8]} was trained"
 
@@ -188,7 +189,7 @@ def _check_identity(client: ServingClient, release: Release, facts: _Facts) -> I
     sha256 = parameters.get("model_sha256")
     facts.runtime = str(parameters.get("runtime", ""))
     facts.runtime_sha256 = str(parameters.get("runtime_sha256", ""))
-    if said.get("versions") != [release.version] or sha256 != release.manifest.files["model.skops"]:
+    if said.get("versions") != [release.version] or sha256 != release.manifest.files[MODEL]:
         yield (
             f"the server says that it serves {said.get('versions')} with model {sha256}, "
             f"not {release.version} (HTTP {status})"

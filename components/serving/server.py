@@ -30,6 +30,7 @@ from components.serving.running import RunningServer
 
 if TYPE_CHECKING:
     from components.serving.follow import Follower
+    from components.serving.log import PredictionLog
     from components.serving.served import ServedModel
     from components.serving.worker import Worker
 
@@ -122,29 +123,7 @@ def _run(
     from components.serving.app import make_app
     from components.serving.worker import Worker
 
-    log = None
-    if settings.log_store is not None:
-        from components.serving.backlog import Limits
-        from components.serving.log import PredictionLog
-
-        most = int(settings.log_queue_mb * 2**20)
-        # Rows leave well before the queue is full, where the store takes them.
-        each = min(Limits.bytes, most // 8)
-        limits = Limits(age_s=settings.log_max_age_s, bytes=each, held_bytes=most)
-        log = PredictionLog(settings.log_store, model.name, limits)
-    port = listener.getsockname()[1]
-
-    def started() -> None:
-        if settings.port_file is not None:
-            _write_port(settings.port_file, port)
-        address = f"http://{settings.host}:{port}"
-        sys.stdout.write(f"driftline: {model.name} {model.release} answers at {address}\n")
-        sys.stdout.flush()
-        # What is loaded stays: without this, collections walk through all of it while clients wait.
-        gc.freeze()
-        if log is not None:
-            log.prepare()
-
+    log = None if settings.log_store is None else _log_of(model.name, settings)
     app = make_app(
         model,
         log,
@@ -152,6 +131,14 @@ def _run(
         access_log=settings.access_log,
         counting=settings.metrics,
     )
+
+    def started() -> None:
+        _announce(model, settings, listener.getsockname()[1])
+        # What is loaded stays: without this, collections walk through all of it while clients wait.
+        gc.freeze()
+        if log is not None:
+            log.prepare()
+
     worker = Worker(app, log, started, settings.drain_s, settings.log_patience_s)
     if settings.end_with_stdin:
         _end_with_stdin(worker)
@@ -166,6 +153,27 @@ def _run(
         raise ServingError(
             f"{dropped} answered rows are not in the prediction log; the lines above say why"
         )
+
+
+def _log_of(name: str, settings: Settings) -> PredictionLog:
+    from components.serving.backlog import Limits
+    from components.serving.log import PredictionLog
+
+    assert settings.log_store is not None  # noqa: S101 # only then is it called
+    most = int(settings.log_queue_mb * 2**20)
+    # Rows leave well before the queue is full, where the store takes them.
+    each = min(Limits.bytes, most // 8)
+    limits = Limits(age_s=settings.log_max_age_s, bytes=each, held_bytes=most)
+    return PredictionLog(settings.log_store, name, limits)
+
+
+def _announce(model: ServedModel, settings: Settings, port: int) -> None:
+    """Say that the server answers, and where."""
+    if settings.port_file is not None:
+        _write_port(settings.port_file, port)
+    address = f"http://{settings.host}:{port}"
+    sys.stdout.write(f"driftline: {model.name} {model.release} answers at {address}\n")
+    sys.stdout.flush()
 
 
 def main(arguments: list[str] | None = None) -> int:

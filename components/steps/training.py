@@ -31,7 +31,7 @@ def train_step(context: Context, data: str, candidate: str) -> TrainingRecord:
             "window": str(context.window),
             "fingerprint": record.fingerprint,
         }
-        version = f"candidate-{digest(folder / 'model.skops')[:8]}"
+        version = f"candidate-{digest(folder / MODEL)[:8]}"
         seal(folder, context.spec.model, version, lineage)
         say("ok", f"{record.metric} {record.score:.4f} on {record.holdout_rows:,} held-out rows")
     return record
