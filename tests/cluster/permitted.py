@@ -54,10 +54,10 @@ class Permitted:
         """How access rules call an account of the steps'."""
         return f"system:serviceaccount:{self.steps}:{name}"
 
-    def token(self, account):
-        """A token of an account's, good for an hour."""
+    def token(self, account, namespace=None):
+        """A token of an account's, good for an hour; one of the steps' by default."""
         made = self.client.CoreV1Api().create_namespaced_service_account_token(
-            account, self.steps, {"spec": {"expirationSeconds": 3600}}
+            account, namespace or self.steps, {"spec": {"expirationSeconds": 3600}}
         )
         return made.status.token
 

@@ -45,26 +45,23 @@ def place(store, permitted, client):
     client.AppsV1Api().delete_collection_namespaced_deployment(permitted.servers)
 
 
-def test_an_account_may_do_what_its_roles_say_and_nothing_else(permitted, client):
+def test_an_account_may_do_what_its_roles_say_and_nothing_else(permitted):
     """`kubectl auth can-i --list`, less what every account of this cluster may do."""
-    client.CoreV1Api().create_namespaced_service_account(
-        permitted.steps, {"metadata": {"name": "nobody"}}
-    )
-    nobody = permitted.token("nobody")
+    stranger = permitted.token("default", permitted.servers)
     deployer, runner = permitted.token("driftline-deployer"), permitted.token("driftline-runner")
 
-    (reads,) = [one for one in golden("development") if one["kind"] == "Role"]
     account = Account("kubeflow", "driftline-deployer")
-    roles = [reads, *(model_permissions(model, "ns", account)[0] for model in MODELS)]
-    expected = as_set(rule for role in roles for rule in role["rules"])
-    to_all = permitted.rules(nobody, permitted.servers)
-    assert permitted.rules(deployer, permitted.servers) - to_all == expected
-    assert permitted.rules(runner, permitted.servers) == to_all
+    granted = [model_permissions(model, "ns", account) for model in MODELS]
+    deploys = as_set(rule for roles in granted for rule in roles[0]["rules"])
+    reads = as_set(rule for roles in granted for rule in roles[2]["rules"])
+    everybodys = permitted.rules(stranger, permitted.servers)
+    assert permitted.rules(deployer, permitted.servers) - everybodys == deploys | reads
+    assert permitted.rules(runner, permitted.servers) - everybodys == reads
 
     (runs,) = [one for one in golden("cluster") if one["kind"] == "Role"]
-    to_all = permitted.rules(nobody, permitted.steps)
-    assert permitted.rules(runner, permitted.steps) - to_all == as_set(runs["rules"])
-    assert permitted.rules(deployer, permitted.steps) == to_all
+    everybodys = permitted.rules(stranger, permitted.steps)
+    assert permitted.rules(runner, permitted.steps) - everybodys == as_set(runs["rules"])
+    assert permitted.rules(deployer, permitted.steps) == everybodys
 
 
 @pytest.mark.parametrize(
@@ -135,10 +132,12 @@ def test_a_deploy_step_is_refused_what_is_not_of_its_model(step, permitted):
 
 
 def test_a_step_without_the_deployers_secret_may_not_deploy(step, place):
-    """As any other step of the run: it is the run's account, and that one may do nothing there."""
+    """As any other step of the run, it acts as the run's account: that one sees the champion."""
+    place.deploy("v1", None)
     (step / "deployer" / "token").unlink()
-    with pytest.raises(ClusterError, match=r"driftline-runner may not get deployments\.apps"):
-        place.deploy("v1", None)
+    assert place.target().current().version == "v1"
+    with pytest.raises(ClusterError, match=r"driftline-runner may not patch deployments\.apps"):
+        place.deploy("v2", "v1")
 
 
 @pytest.mark.parametrize("model", MODELS)

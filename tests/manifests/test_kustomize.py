@@ -21,7 +21,9 @@ from tests.manifests.goldens import (
 )
 
 RENEW = "run 'python -m tests.manifests' and review what changes"
-ALL = [(name, one) for name in ROOTS for one in golden(name)]
+ROLES = [
+    one for name in ("cluster", "permissions") for one in golden(name) if one["kind"] == "Role"
+]
 SERVERS = golden("target")[0]["spec"]["template"]
 
 
@@ -123,18 +125,22 @@ def test_the_accounts_are_those_that_pods_and_steps_use(name):
     accounts = of_kind(name, "ServiceAccount")
     assert accounts.keys() == {SERVERS["spec"]["serviceAccountName"], "default"}
     assert all(one["automountServiceAccountToken"] is False for one in accounts.values())
+    assert not of_kind(name, "RoleBinding")  # those are granted model by model
     deployers = of_kind("cluster", "ServiceAccount")
-    for binding in of_kind(name, "RoleBinding").values():
+    for binding in of_kind("permissions", "RoleBinding").values():
         (subject,) = binding["subjects"]
-        assert (subject["namespace"], subject["kind"]) == ("kubeflow", "ServiceAccount")
-        assert subject["name"] in deployers
+        if subject["kind"] == "ServiceAccount":
+            assert subject["namespace"] == "kubeflow"
+            assert subject["name"] in deployers
+        else:
+            assert subject["name"] == "system:serviceaccounts:kubeflow"
     secret = of_kind("cluster", "Secret")["driftline-deployer"]
     account = secret["metadata"]["annotations"]["kubernetes.io/service-account.name"]
     assert account in deployers
 
 
-@pytest.mark.parametrize(("name", "role"), [(n, o) for n, o in ALL if o["kind"] == "Role"])
-def test_no_role_reaches_further_than_it_says(name, role):
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role["metadata"]["name"])
+def test_no_role_reaches_further_than_it_says(role):
     for rule in role["rules"]:
         assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
         if "secrets" in rule["resources"]:

@@ -48,44 +48,39 @@ class Account:
 
 
 def model_permissions(model: str, namespace: str, account: Account) -> list[Manifest]:
-    """The Role that deploys one model, bound to an account: its objects by name, and no others.
+    """Who deploys one model, and who reads what is deployed of it.
+
+    The account changes the model's own objects, each by its name. All steps of a run compare with
+    the champion: every account of the deployer's namespace may read which release that is.
 
     Args:
         model: the model's name.
         namespace: where it is served.
         account: who deploys it.
 
+    Returns:
+        A Role and its RoleBinding for the deployer, and then those for all others.
+
     Raises:
         UsageError: when one of the names cannot be one.
 
-    >>> role, binding = model_permissions("flights", "prod", Account("kubeflow", "deployer"))
+    >>> role, binding, *_ = model_permissions("flights", "prod", Account("kubeflow", "deployer"))
     >>> role["rules"][0]["resourceNames"], binding["subjects"][0]["name"]
     (['driftline-flights', 'driftline-flights-canary'], 'deployer')
     """
     _check("the model", ModelName, model, "lower-case letters, digits and '-', 50 at most")
     _check("the namespace", Namespace, namespace, "driftline-development")
     names = Names(model)
-    metadata = {
-        "name": f"driftline-deploy-{model}",
-        "namespace": namespace,
-        "labels": {**_PART_OF, **names.serving},
+    deployer = {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
+    everyone = {
+        "kind": "Group",
+        "name": f"system:serviceaccounts:{account.namespace}",
+        "apiGroup": _RBAC,
     }
-    role = {
-        "apiVersion": f"{_RBAC}/v1",
-        "kind": "Role",
-        "metadata": metadata,
-        "rules": _rules(names),
-    }
-    binding = {
-        "apiVersion": f"{_RBAC}/v1",
-        "kind": "RoleBinding",
-        "metadata": metadata,
-        "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": metadata["name"]},
-        "subjects": [
-            {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
-        ],
-    }
-    return [role, binding]
+    return [
+        *_role(names, namespace, "deploy", _deploying(names), deployer),
+        *_role(names, namespace, "read", _reading(names), everyone),
+    ]
 
 
 def api_server_access(addresses: Iterable[str], namespace: str) -> Manifest:
@@ -121,7 +116,25 @@ def api_server_access(addresses: Iterable[str], namespace: str) -> Manifest:
     }
 
 
-def _rules(names: Names) -> list[Manifest]:
+def _role(
+    names: Names, namespace: str, what: str, rules: list[Manifest], subject: Manifest
+) -> list[Manifest]:
+    """A Role, and the RoleBinding that gives it to somebody."""
+    name = f"driftline-{what}-{names.model}"
+    metadata = {"name": name, "namespace": namespace, "labels": {**_PART_OF, **names.serving}}
+    return [
+        {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name},
+            "subjects": [subject],
+        },
+    ]
+
+
+def _deploying(names: Names) -> list[Manifest]:
     changed = [*_MAKE, "delete"]
     return [
         _rule("apps", "deployments", ["get", *changed], names.main, names.canary),
@@ -130,16 +143,27 @@ def _rules(names: Names) -> list[Manifest]:
         _rule("autoscaling", "horizontalpodautoscalers", changed, names.main),
         _rule("policy", "poddisruptionbudgets", ["get", *changed], names.main),
         _rule("serving.kserve.io", "inferenceservices", ["get", *changed], names.main),
+        # Their names are not known beforehand: the history, how the pods are, the last lines of
+        # one that failed, and the metrics of a release under guard (a `get` sends no POST).
+        _rule("apps", "replicasets", ["list"]),
+        _rule("", "pods", ["list"]),
+        _rule("", "pods/log", ["get"]),
+        _rule("", "pods/proxy", ["get"]),
+    ]
+
+
+def _reading(names: Names) -> list[Manifest]:
+    return [
+        _rule("apps", "deployments", ["get"], names.main, names.predictor),
+        _rule("apps", "replicasets", ["list"]),
+        _rule("policy", "poddisruptionbudgets", ["get"], names.main),
+        _rule("serving.kserve.io", "inferenceservices", ["get"], names.main),
     ]
 
 
 def _rule(group: str, resource: str, verbs: list[str], *names: str) -> Manifest:
-    return {
-        "apiGroups": [group],
-        "resources": [resource],
-        "resourceNames": list(names),
-        "verbs": list(verbs),
-    }
+    rule: Manifest = {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
+    return {**rule, "resourceNames": list(names)} if names else rule
 
 
 def _check(what: str, kind: Any, name: str, wanted: str) -> None:

