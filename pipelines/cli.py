@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from components.core.errors import DriftlineError, SpecError, UsageError
+from components.core.errors import DriftlineError, UsageError
 from pipelines.console import Console
 from pipelines.permissions_cli import permissions
 from pipelines.releases_cli import app as releases
+from pipelines.run_cli import run, stop
 from pipelines.schema_cli import app as schema
 from pipelines.settings import Settings
 
@@ -43,6 +43,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(run)
+app.command()(stop)
 app.add_typer(releases, name="releases")
 app.add_typer(schema, name="schema")
 app.command()(permissions)
@@ -54,74 +56,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 def _settings() -> Settings:
     return Settings.read(os.environ)
-
-
-@app.command()
-def run(
-    pipeline: Annotated[str, typer.Argument(help="training or monitoring")],
-    window: Annotated[
-        str, typer.Option(help="START..END of event time, END excluded; or a month like 2013-04.")
-    ],
-    spec: Spec = "",
-    store: StoreOption = "",
-    as_of: Annotated[
-        str, typer.Option(help="Use only labels that had arrived by this time.")
-    ] = "now",
-    name: Annotated[
-        str, typer.Option(help="The run's name; the same name carries on where it stopped.")
-    ] = "",
-    target: Annotated[str, typer.Option(help="Where to run: local.")] = "local",
-    as_json: Json = False,
-) -> None:
-    """Run a pipeline.
-
-    Example: driftline run training --window 2013-01..2013-04
-    """
-    from components.alerting.send import unknown
-    from components.core.window import Window, parse_time
-    from components.spec.load import load_spec
-    from components.spec.places import for_this_machine
-    from pipelines.compile import PIPELINES
-    from pipelines.runs import RunRequest, new_name, run_here
-
-    if target != "local":
-        raise UsageError(f"--target {target!r} is not known; this version runs on: local")
-    if pipeline not in PIPELINES:
-        raise UsageError(f"there is no pipeline {pipeline!r}; choose {' or '.join(PIPELINES)}")
-    if as_of != "now":
-        parse_time(as_of)
-    request = RunRequest(
-        pipeline=pipeline,
-        spec=for_this_machine(load_spec(spec or _settings().spec)),
-        store=store or _settings().store,
-        window=Window.parse(window),
-        as_of=as_of,
-        name=name or new_name(pipeline),
-    )
-    for address in unknown(request.spec.alerts.to):
-        raise SpecError(f"alerts.to names {address!r}, which apprise does not know")
-    console = Console(quiet=as_json)
-    try:
-        with console.task(f"{pipeline} {request.window}") as update:
-            result = run_here(request, lambda task, state: _begun(update, task, state))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"the same command with --name {request.name} carries on") from None
-    except DriftlineError as error:
-        if as_json:
-            console.say(json.dumps({"run": request.name, "error": str(error)}, indent=2))
-        raise
-    if as_json:
-        console.say(json.dumps(result.document(), indent=2))
-        return
-    for entry in result.entries:
-        if entry.step != "notify":
-            console.say(f"{entry.step:<23}  {entry.status:<7} {entry.headline}")
-    console.say(result.line)
-
-
-def _begun(update: Callable[[str], None], task: str, state: str) -> None:
-    if state == "begin":
-        update(task)
 
 
 @app.command("compile")

@@ -18,7 +18,7 @@ from components.spec.model import Spec
 
 PIPELINES = ("training", "monitoring")
 _IMAGE = re.compile(
-    r"[a-z0-9][-a-z0-9._]*(:\d+)?(/[a-z0-9][-a-z0-9._]*)*"
+    r"([a-z0-9][-a-z0-9._]*(:\d+)?/)?[a-z0-9][-a-z0-9._]*(/[a-z0-9][-a-z0-9._]*)*"
     r"(:(?P<tag>\w[-.\w]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
 
@@ -92,7 +92,8 @@ def check_image(image: str) -> None:
     Raises:
         UsageError: with what to write instead.
 
-    >>> check_image("ghcr.io/dora/driftline:0.1.0")
+    >>> check_image("ghcr.io/dora/driftline:0.1.0"), check_image("driftline:1")
+    (None, None)
     """
     match = _IMAGE.fullmatch(image)
     if not match:

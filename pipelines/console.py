@@ -13,6 +13,7 @@ class Console:
     def __init__(self, *, quiet: bool = False) -> None:
         # Taken now: while a pipeline runs, stdout is redirected into its log.
         self._out = sys.stdout
+        self._quiet = quiet
         self._live = sys.stderr.isatty() and not quiet
 
     def say(self, line: str) -> None:
@@ -22,6 +23,11 @@ class Console:
     def note(self, line: str) -> None:
         """Print one line that is no result: something happened that a person should know."""
         print(f"driftline: {line}", file=sys.stderr, flush=True)
+
+    def step(self, step: str, word: str) -> None:
+        """Print that a step of a run elsewhere began or ended; it may be the only sign for long."""
+        if not self._quiet:
+            print(f"{step:<23}  {word}", file=sys.stderr, flush=True)
 
     def table(self, rows: Sequence[Mapping[str, str]]) -> None:
         """Print rows that have the same keys as a table; long texts are cut."""

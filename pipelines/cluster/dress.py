@@ -24,7 +24,7 @@ DEPLOYER = "driftline-deployer"
 DEPLOYER_PATH = "/var/run/secrets/driftline/deployer"
 # As the image has it; a number, so that the kubelet can tell that it is not root.
 USER = 65532
-_BACKOFF = {"backoffDuration": "30s", "backoffFactor": 2.0, "backoffMaxDuration": "300s"}
+_PAUSE_S = 30
 
 Document = dict[str, Any]
 
@@ -87,8 +87,17 @@ def _dress_container(container: Document, image: str, step: str, needs: Needs) -
 
 
 def _dress_task(task: Document, spec: Spec | None) -> None:
-    if repeats := needs_of(_step(task["componentRef"]["name"]), spec).repeats:
-        task["retryPolicy"] = {"maxRetryCount": repeats, **_BACKOFF}
+    needs = needs_of(_step(task["componentRef"]["name"]), spec)
+    if not needs.repeats:
+        return
+    waits = sum(_PAUSE_S * 2**number for number in range(needs.repeats))
+    task["retryPolicy"] = {
+        "maxRetryCount": needs.repeats,
+        "backoffDuration": f"{_PAUSE_S}s",
+        "backoffFactor": 2.0,
+        # Not the longest pause: all attempts have to end by then, counted from the first.
+        "backoffMaxDuration": f"{(needs.repeats + 1) * needs.timeout_s + waits}s",
+    }
 
 
 def _config(step: str, needs: Needs, cluster: Cluster) -> KubernetesExecutorConfig:

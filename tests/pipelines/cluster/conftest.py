@@ -2,6 +2,10 @@
 
 import pytest
 
+from pipelines.cluster.address import KfpAddress
+from pipelines.cluster.connect import connect
+from pipelines.cluster.patience import Patience
+from pipelines.compile import compiled
 from tests.kfp_fake.server import FakeKfp
 
 
@@ -18,3 +22,26 @@ def _nowhere(monkeypatch, tmp_path):
     for name in ("KUBERNETES_SERVICE_HOST", "DRIFTLINE_KFP_HOST", "DRIFTLINE_KFP_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+
+
+@pytest.fixture
+def client(kfp):
+    return connect(KfpAddress(host=kfp.url))
+
+
+@pytest.fixture
+def patience():
+    passed = [0.0]
+    return Patience(
+        pause=lambda seconds: passed.append(passed.pop() + seconds), clock=lambda: passed[-1]
+    )
+
+
+@pytest.fixture(scope="session")
+def training():
+    return compiled("training", "driftline:1")
+
+
+@pytest.fixture(scope="session")
+def monitoring():
+    return compiled("monitoring", "driftline:1")

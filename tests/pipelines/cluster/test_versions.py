@@ -7,7 +7,6 @@ import pytest
 from components.core.errors import ClusterError
 from pipelines.cluster.address import KfpAddress
 from pipelines.cluster.connect import connect
-from pipelines.cluster.patience import Patience
 from pipelines.cluster.versions import ensure_version
 
 NAME = "driftline-training"
@@ -18,19 +17,6 @@ def content(image="driftline:1"):
         "# a comment\ncomponents: {}\ndeploymentSpec: {}\n"
         f"pipelineInfo: {{name: {NAME}, description: 'of {image}'}}\n"
         "root: {dag: {tasks: {}}}\nschemaVersion: 2.1.0\nsdkVersion: kfp-2.17.0\n"
-    )
-
-
-@pytest.fixture
-def client(kfp):
-    return connect(KfpAddress(host=kfp.url))
-
-
-@pytest.fixture
-def patience():
-    passed = [0.0]
-    return Patience(
-        pause=lambda seconds: passed.append(passed.pop() + seconds), clock=lambda: passed[-1]
     )
 
 
