@@ -2,11 +2,8 @@
 # Makes .venv from requirements.lock; called by _env.sh with the Python to use.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/_env.sh"
-
-# The lines of requirements.lock that pin one package with its hashes.
-driftline_pin() {
-    awk -v name="$1==" '/^[^ ]/ { inside = index($0, name) == 1 } inside' "$driftline_root/requirements.lock"
-}
+# shellcheck source=_pins.sh
+. "$driftline_root/scripts/_pins.sh"
 
 if driftline_installed; then
     exit 0
@@ -28,7 +25,7 @@ rm -rf "$driftline_venv"
     driftline_fail "could not make a virtual environment; is the venv module installed (python3-venv)?"
 # uv installs the same locked wheels as pip in a third of the time.
 "$bin/python" -m pip install --quiet --disable-pip-version-check \
-    --no-deps --require-hashes -r <(driftline_pin uv) ||
+    --no-deps --require-hashes -r <(driftline_pins uv) ||
     driftline_fail "pip could not install uv from requirements.lock; is the package index reachable?"
 "$bin/uv" pip install ${progress[@]+"${progress[@]}"} --python "$bin/python" \
     --compile-bytecode --no-deps --require-hashes -r "$driftline_root/requirements.lock" ||
