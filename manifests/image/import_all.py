@@ -11,13 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # What Kubeflow starts in the image, and what fsspec and pandas load by name.
-BY_NAME = ("kfp.dsl.executor_main", "s3fs", "gcsfs", "fsspec.implementations.http", "pyarrow.parquet")
+BY_NAME = (
+    "kfp.dsl.executor_main",
+    "s3fs",
+    "gcsfs",
+    "fsspec.implementations.http",
+    "pyarrow.parquet",
+)
 
 
 def imports(source: str) -> Iterator[tuple[str, str]]:
-    """The import statements, as a module and a name in it, which may be empty.
+    r"""The import statements, as a module and a name in it, which may be empty.
 
-    >>> list(imports("import a.b\\ndef f():\\n    from c import d"))
+    >>> list(imports("import a.b\ndef f():\n    from c import d"))
     [('a.b', ''), ('c', 'd')]
     """
     for node in ast.walk(ast.parse(source)):

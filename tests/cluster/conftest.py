@@ -80,7 +80,10 @@ def namespace(client, pretends):
     """A new namespace that admits only restricted pods, with the server's account and secret."""
     name = f"driftline-test-{uuid.uuid4().hex[:8]}"
     core = client.CoreV1Api()
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    labels = {
+        "pod-security.kubernetes.io/enforce": "restricted",
+        "app.kubernetes.io/part-of": "driftline",  # whose model servers KFP's store lets in
+    }
     core.create_namespace({"metadata": {"name": name, "labels": labels}})
     core.create_namespaced_service_account(name, {"metadata": {"name": ACCOUNT}})
     make_store_secret(core, name)
