@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # _cluster.sh sets driftline_root
 # Sourced by the scripts that build, save and load images, after _cluster.sh: what the project's
 # image is called, which nodes hold an image, and the programs that build one outside a cluster.
 

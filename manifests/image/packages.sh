@@ -2,7 +2,7 @@
 # Run while the image is built, in /build: installs what requirements.lock pins for a run, each
 # package by its hash, into /opt/driftline. What only tests and developers need stays out.
 set -euo pipefail
-# shellcheck source=../../scripts/_pins.sh
+# shellcheck source=_pins.sh
 . scripts/_pins.sh
 
 python3 -m venv /opt/tools
