@@ -13,6 +13,7 @@ def check_performance(
     job: str,
     start: str,
     end: str,
+    scheduled: str,
     data: dsl.Input[dsl.Dataset],
     predictions: dsl.Input[dsl.Dataset],
     verdict: dsl.Output[dsl.Artifact],
@@ -27,6 +28,7 @@ def check_performance(
         job: Kubeflow's job id.
         start: the window's start.
         end: the window's end, excluded.
+        scheduled: when Kubeflow had scheduled the run, for a window that follows from it.
         data: the window's rows, with the labels that have arrived.
         predictions: what the server answered in that window.
         verdict: the verdict as JSON.
@@ -38,7 +40,7 @@ def check_performance(
     from components.spec.context import open_context
     from components.steps.checks import performance_step
 
-    context = open_context(spec, store, run, job, start, end)
+    context = open_context(spec, store, run, job, start, end, scheduled=scheduled)
     found = performance_step(context, data.path, predictions.path, verdict.path)
     verdict.metadata.update(status=found.status, headline=found.headline)
     if found.facts.get("score") is not None:

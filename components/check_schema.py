@@ -13,6 +13,7 @@ def check_schema(
     job: str,
     start: str,
     end: str,
+    scheduled: str,
     purpose: str,
     data: dsl.Input[dsl.Dataset],
     verdict: dsl.Output[dsl.Artifact],
@@ -26,6 +27,7 @@ def check_schema(
         job: Kubeflow's job id.
         start: the window's start.
         end: the window's end, excluded.
+        scheduled: when Kubeflow had scheduled the run, for a window that follows from it.
         purpose: `training` fails on a blocked window; `monitoring` only says so.
         data: the window's rows.
         verdict: the verdict as JSON.
@@ -36,7 +38,7 @@ def check_schema(
     from components.spec.context import open_context
     from components.steps.checks import schema_step
 
-    context = open_context(spec, store, run, job, start, end)
+    context = open_context(spec, store, run, job, start, end, scheduled=scheduled)
     found = schema_step(context, purpose, data.path, verdict.path)
     verdict.metadata.update(status=found.status, headline=found.headline)
     return found.status

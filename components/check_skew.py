@@ -13,6 +13,7 @@ def check_skew(
     job: str,
     start: str,
     end: str,
+    scheduled: str,
     data: dsl.Input[dsl.Dataset],
     predictions: dsl.Input[dsl.Dataset],
     verdict: dsl.Output[dsl.Artifact],
@@ -26,6 +27,7 @@ def check_skew(
         job: Kubeflow's job id.
         start: the window's start.
         end: the window's end, excluded.
+        scheduled: when Kubeflow had scheduled the run, for a window that follows from it.
         data: the window's rows.
         predictions: what the server was asked and answered in that window.
         verdict: the verdict as JSON.
@@ -36,7 +38,7 @@ def check_skew(
     from components.spec.context import open_context
     from components.steps.checks import skew_step
 
-    context = open_context(spec, store, run, job, start, end)
+    context = open_context(spec, store, run, job, start, end, scheduled=scheduled)
     found = skew_step(context, data.path, predictions.path, verdict.path)
     verdict.metadata.update(status=found.status, headline=found.headline)
     return found.status

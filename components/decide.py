@@ -13,6 +13,7 @@ def decide(
     job: str,
     start: str,
     end: str,
+    scheduled: str,
     schema: dsl.Input[dsl.Artifact],
     drift: dsl.Input[dsl.Artifact],
     skew: dsl.Input[dsl.Artifact],
@@ -28,6 +29,7 @@ def decide(
         job: Kubeflow's job id.
         start: the window's start.
         end: the window's end, excluded.
+        scheduled: when Kubeflow had scheduled the run, for a window that follows from it.
         schema: the schema check's verdict.
         drift: the data-drift check's verdict.
         skew: the skew check's verdict.
@@ -40,7 +42,7 @@ def decide(
     from components.spec.context import open_context
     from components.steps.decide import decide_step
 
-    context = open_context(spec, store, run, job, start, end)
+    context = open_context(spec, store, run, job, start, end, scheduled=scheduled)
     verdicts = [artifact.path for artifact in (schema, drift, skew, performance)]
     made = decide_step(context, verdicts, decision.path)
     decision.metadata.update(action=made.action, reasons=made.reasons)

@@ -13,6 +13,7 @@ def deploy(
     job: str,
     start: str,
     end: str,
+    scheduled: str,
     data: dsl.Input[dsl.Dataset],
     candidate: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Artifact],
@@ -30,6 +31,7 @@ def deploy(
         job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
+        scheduled: when Kubeflow had scheduled the run, for a window that follows from it.
         data: the window's rows, with labels.
         candidate: the candidate's folder.
         evaluation: the gate's verdict.
@@ -42,7 +44,7 @@ def deploy(
     from components.spec.context import open_context
     from components.steps.deploy import deploy_step
 
-    context = open_context(spec, store, run, job, start, end)
+    context = open_context(spec, store, run, job, start, end, scheduled=scheduled)
     return deploy_step(
         context,
         data.path,

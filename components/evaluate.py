@@ -13,6 +13,7 @@ def evaluate(
     job: str,
     start: str,
     end: str,
+    scheduled: str,
     data: dsl.Input[dsl.Dataset],
     candidate: dsl.Input[dsl.Model],
     evaluation: dsl.Output[dsl.Artifact],
@@ -27,6 +28,7 @@ def evaluate(
         job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
+        scheduled: when Kubeflow had scheduled the run, for a window that follows from it.
         data: the window's rows, with labels.
         candidate: the candidate's folder.
         evaluation: scores, interval, slices and the gate's verdict with its reasons, as JSON.
@@ -38,7 +40,7 @@ def evaluate(
     from components.spec.context import open_context
     from components.steps.training import evaluate_step
 
-    context = open_context(spec, store, run, job, start, end)
+    context = open_context(spec, store, run, job, start, end, scheduled=scheduled)
     found = evaluate_step(context, data.path, candidate.path, evaluation.path)
     evaluation.metadata.update(verdict=found.verdict, reasons=found.reasons)
     for name, value in found.scores().items():

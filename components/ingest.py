@@ -13,6 +13,7 @@ def ingest(
     job: str,
     start: str,
     end: str,
+    scheduled: str,
     as_of: str,
     purpose: str,
     data: dsl.Output[dsl.Dataset],
@@ -26,6 +27,7 @@ def ingest(
         job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
+        scheduled: when Kubeflow had scheduled the run, for a window that follows from it.
         as_of: labels that arrive later than this are not known yet; `now` for the present.
         purpose: `training` or `monitoring` for the source, `predictions` for the prediction log.
         data: the window's rows.
@@ -36,7 +38,7 @@ def ingest(
     from components.spec.context import open_context
     from components.steps.ingest import ingest_step
 
-    context = open_context(spec, store, run, job, start, end, as_of)
+    context = open_context(spec, store, run, job, start, end, as_of, scheduled)
     report = ingest_step(context, purpose, data.path)
     data.metadata.update(report)
     return int(report["rows"])

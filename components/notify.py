@@ -13,6 +13,7 @@ def notify(
     job: str,
     start: str,
     end: str,
+    scheduled: str,
     status: dsl.PipelineTaskFinalStatus,
 ) -> str:
     """Print one line, and send it to the addresses in the spec.
@@ -24,6 +25,7 @@ def notify(
         job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
+        scheduled: when Kubeflow had scheduled the run, for a window that follows from it.
         status: how the pipeline ended.
 
     Returns:
@@ -32,5 +34,5 @@ def notify(
     from components.spec.context import open_context
     from components.steps.notify import notify_step
 
-    context = open_context(spec, store, run, job, start, end)
+    context = open_context(spec, store, run, job, start, end, scheduled=scheduled)
     return notify_step(context, status.state, status.error_message or "")

@@ -13,6 +13,7 @@ def train(
     job: str,
     start: str,
     end: str,
+    scheduled: str,
     data: dsl.Input[dsl.Dataset],
     candidate: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
@@ -27,6 +28,7 @@ def train(
         job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
+        scheduled: when Kubeflow had scheduled the run, for a window that follows from it.
         data: the window's rows, with labels.
         candidate: the candidate's folder: model, schema, reference profile, metrics.
         metrics: every metric that fits the task, on the held-out rows.
@@ -38,7 +40,7 @@ def train(
     from components.spec.context import open_context
     from components.steps.training import train_step
 
-    context = open_context(spec, store, run, job, start, end)
+    context = open_context(spec, store, run, job, start, end, scheduled=scheduled)
     record = train_step(context, data.path, candidate.path)
     candidate.metadata.update(sha256=record.model_sha256, fit_window=record.fit_window)
     for name, value in record.metrics.items():

@@ -13,6 +13,7 @@ def validate_serving(
     job: str,
     start: str,
     end: str,
+    scheduled: str,
     data: dsl.Input[dsl.Dataset],
     candidate: dsl.Input[dsl.Model],
     proof: dsl.Output[dsl.Artifact],
@@ -26,6 +27,7 @@ def validate_serving(
         job: Kubeflow's job id.
         start: the window's start; `auto` for the spec's `training.history` before the end.
         end: the window's end, excluded.
+        scheduled: when Kubeflow had scheduled the run, for a window that follows from it.
         data: the window's rows.
         candidate: the candidate's folder.
         proof: what was sent and what differed, as JSON.
@@ -36,7 +38,7 @@ def validate_serving(
     from components.spec.context import open_context
     from components.steps.training import validate_step
 
-    context = open_context(spec, store, run, job, start, end)
+    context = open_context(spec, store, run, job, start, end, scheduled=scheduled)
     found = validate_step(context, data.path, candidate.path, proof.path)
     proof.metadata.update(passed=found.passed, rows=found.rows)
     return found.passed

@@ -9,15 +9,13 @@ from components.check_skew import check_skew
 from components.decide import decide
 from components.ingest import ingest
 from components.notify import notify
-from pipelines.training import train_and_prove
+from pipelines.training import told_here, train_and_prove
 
 
 @dsl.pipeline(name="check-and-decide")
 def check_and_decide(spec: str, store: str, run: str, start: str, end: str, as_of: str) -> None:
     """Run the checks, decide, and retrain through the training pipeline if need be."""
-    # The job id has to be a constant of its own: Kubeflow fills it in nowhere else.
-    job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
-    common = {"spec": spec, "store": store, "run": run, "job": job, "start": start, "end": end}
+    common = {"spec": spec, "store": store, "run": run, "start": start, "end": end, **told_here()}
     data = ingest(**common, as_of=as_of, purpose="monitoring").set_caching_options(False)
     served = ingest(**common, as_of=as_of, purpose="predictions").set_caching_options(False)
     rows, log = data.outputs["data"], served.outputs["data"]
@@ -47,13 +45,12 @@ def monitoring(
     Args:
         spec: the spec as JSON.
         store: the store's address.
-        start: the window's start.
-        end: the window's end, excluded.
+        start: the window's start; or a word for what follows from the schedule.
+        end: the window's end, excluded; or a word for what follows from the schedule.
         as_of: labels that arrive later than this are not known yet; `now` for the present.
         run: the run's name; `auto` for Kubeflow's job id.
     """
-    job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
-    told = notify(spec=spec, store=store, run=run, job=job, start=start, end=end)
+    told = notify(spec=spec, store=store, run=run, start=start, end=end, **told_here())
     told.set_caching_options(False)
     with dsl.ExitHandler(told, name="monitoring"):
         check_and_decide(spec=spec, store=store, run=run, start=start, end=end, as_of=as_of)

@@ -34,7 +34,7 @@ def side_by_side(progress: Progress, workers: int = 0) -> Iterator[None]:
     Raises:
         AttributeError: when this version of KFP is built differently.
     """
-    from kfp.local import logging_utils
+    from kfp.local import logging_utils, placeholder_utils
     from kfp.local.orchestrator import enhanced_dag_orchestrator as orchestrator
 
     pool = ThreadPoolExecutor(workers or max(4, os.cpu_count() or 1))
@@ -46,6 +46,11 @@ def side_by_side(progress: Progress, workers: int = 0) -> Iterator[None]:
         # put back what they found: of two tasks at a time, the wrong thing.
         _replaced(logging_utils, "local_logger_context", contextlib.nullcontext),
         _replaced(logging_utils, "indented_print", contextlib.nullcontext),
+        _replaced(
+            placeholder_utils,
+            "resolve_individual_placeholder",
+            _unscheduled(placeholder_utils.resolve_individual_placeholder),
+        ),
         _logging_to_stdout(),
         pool,  # the last in is the first out: what tasks still say goes where it should
     ):
@@ -118,6 +123,17 @@ class _Graph:
             and not spec.trigger_policy.strategy
             and not spec.WhichOneof("iterator")
         ]
+
+
+def _unscheduled(resolve: Callable[..., str]) -> Callable[..., str]:
+    """Let a local run have no scheduled time; kfp.local 2.17 fails over the placeholder for it."""
+    from kfp import dsl
+
+    def resolved(element: str, *arguments: Any, **named: Any) -> str:
+        told = element.replace(dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER, "")
+        return resolve(told, *arguments, **named)
+
+    return resolved
 
 
 def _is_step(spec: Any, components: Any) -> bool:

@@ -95,6 +95,40 @@ def decide(
     )
 
 
+def settled(store: Store, spec: Spec, window: Window) -> Decision | None:
+    """The decision about a window that needs no further run, whoever was the champion; or None.
+
+    A retraining that was decided and then failed, or never ended, does need one.
+
+    Raises:
+        StoreError: when the record is damaged.
+    """
+    found = [
+        _parse(store, name, Decision)
+        for name in store.names(f"{spec.model}/decisions")
+        if name.rsplit("/", 1)[-1]
+        .partition("--")[2]
+        .startswith((f"{window.key}.", f"{window.key}--"))
+    ]
+    latest = max(found, key=lambda decision: parse_time(decision.at), default=None)
+    if latest is None or _unfinished(store, spec, latest, datetime.now(UTC)):
+        return None
+    return latest
+
+
+def first_decided(store: Store, model: str) -> Window | None:
+    """The earliest window that was ever decided about, or None.
+
+    Raises:
+        StoreError: when a record is damaged.
+    """
+    windows = [
+        Window.parse(_parse(store, name, Decision).window)
+        for name in store.names(f"{model}/decisions")
+    ]
+    return min(windows, key=lambda window: window.start, default=None)
+
+
 def retrainings(store: Store, model: str) -> list[Retraining]:
     """The ledger: every retraining that was decided, oldest first."""
     return list(_ledger(store, model).values())
@@ -174,6 +208,10 @@ def _parse(store: Store, name: str, kind: type[Record]) -> Record:
         raise StoreError(
             f"{store.url(name)} is damaged; restore it from a backup, or delete it to decide anew"
         ) from None
+
+
+def _later_attempts() -> list[str]:
+    return [f"--attempt-{attempt}.json" for attempt in range(2, ATTEMPTS + 1)]
 
 
 def _unfinished(store: Store, spec: Spec, decision: Decision, now: datetime) -> str | None:

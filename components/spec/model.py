@@ -7,22 +7,16 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from components.core.quantity import parse_quantity
 from components.core.window import parse_duration
+from components.spec.part import Duration, Part, Share
+from components.spec.schedule import Recurrence, Rule, Schedule, Scheduled
 
 _SECRET_KEY = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[-._a-zA-Z0-9]{1,253}")
 Task = Literal["binary", "multiclass", "regression"]
 Check = Literal["schema", "drift", "skew", "performance"]
-
-
-def _duration(text: str) -> str:
-    try:
-        parse_duration(text)
-    except Exception as error:  # pydantic reports ValueError, with the place in the spec
-        raise ValueError(str(error)) from error
-    return text
 
 
 def _quantity(text: str) -> str:
@@ -39,16 +33,8 @@ def _secret_key(text: str) -> str:
 
 
 Quantity = Annotated[str, AfterValidator(_quantity)]
-Duration = Annotated[str, AfterValidator(_duration)]
-Share = Annotated[float, Field(ge=0, le=1)]
 ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
 Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-
-
-class Part(BaseModel):
-    """A part of the spec: unknown keys are refused, nothing changes after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class FlightsSource(Part):
@@ -124,7 +110,7 @@ class Estimator(Part):
 
     class_: str = Field(alias="class")
     parameters: dict[str, Any] = Field(default_factory=dict)
-    allowed_prefixes: list[str] = ["sklearn."]
+    allowed_prefixes: list[str] = Field(default=["sklearn."])
 
     @field_validator("parameters")
     @classmethod
@@ -270,8 +256,8 @@ class Policy(Part):
     over by another run.
     """
 
-    retrain_on: list[Check] = ["performance"]
-    alert_on: list[Check] = ["schema", "drift", "skew", "performance"]
+    retrain_on: list[Check] = Field(default=["performance"])
+    alert_on: list[Check] = Field(default=["schema", "drift", "skew", "performance"])
     cooldown: Duration = "0d"
     budget: Budget = Field(default_factory=Budget)
     patience: Duration = "6h"
@@ -431,12 +417,9 @@ class Alerts(Part):
     """Who is told what: apprise addresses, with `${NAME}` taken from the environment."""
 
     to: list[str] = Field(default_factory=list)
-    on: list[Literal["nothing", "alert", "deployed", "rejected", "failed"]] = [
-        "alert",
-        "deployed",
-        "rejected",
-        "failed",
-    ]
+    on: list[Literal["nothing", "alert", "deployed", "rejected", "failed"]] = Field(
+        default=["alert", "deployed", "rejected", "failed"]
+    )
 
 
 class Spec(Part):
@@ -457,6 +440,7 @@ class Spec(Part):
     serving: Serving = Field(default_factory=Serving)
     alerts: Alerts = Field(default_factory=Alerts)
     cluster: Cluster = Field(default_factory=Cluster)
+    schedule: Schedule = Field(default_factory=Schedule)
 
     @model_validator(mode="after")
     def _consistent(self) -> Spec:
@@ -477,3 +461,11 @@ class Spec(Part):
     def label_delay(self) -> timedelta:
         """How long after its event time a row's label is known."""
         return parse_duration(self.label.delay)
+
+    def recurrence(self, pipeline: Scheduled) -> Recurrence:
+        """When a pipeline runs by itself."""
+        return self.schedule.training if pipeline == "training" else self.schedule.monitoring
+
+    def rule(self, pipeline: Scheduled) -> Rule:
+        """Which window of a pipeline belongs to which time."""
+        return Rule.of(self.recurrence(pipeline), self.label_delay)

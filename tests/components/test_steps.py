@@ -35,6 +35,7 @@ class Run:
             "store": world.store,
             "run": name,
             "job": "1",
+            "scheduled": "",
             "start": start,
             "end": end,
         }

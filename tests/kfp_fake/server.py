@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from tests.kfp_fake import pipelines, runs
+from tests.kfp_fake import pipelines, recurring, runs
 from tests.kfp_fake.refusals import RefusedError, UploadRefusedError
 from tests.kfp_fake.workflow import Acts
 
@@ -79,7 +79,7 @@ class FakeKfp(State):
         self.token = ""  # a bearer that has to be sent, where it is set
         self.routes = [
             (method, re.compile(_API + pattern), handler)
-            for method, pattern, handler in (*pipelines.ROUTES, *runs.ROUTES)
+            for method, pattern, handler in (*pipelines.ROUTES, *runs.ROUTES, *recurring.ROUTES)
         ]
         self.lock = threading.RLock()
         self.released = threading.Event()

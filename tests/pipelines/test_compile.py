@@ -88,7 +88,7 @@ def test_steps_use_the_image_as_it_is_and_install_nothing(compiled, name):
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_the_job_id_stands_alone_because_kubeflow_fills_it_in_nowhere_else(compiled, name):
+def test_what_kubeflow_tells_stands_alone_because_it_is_filled_in_nowhere_else(compiled, name):
     constants = [
         value["runtimeValue"]["constant"]
         for _, task in tasks(compiled[name])
@@ -97,8 +97,10 @@ def test_the_job_id_stands_alone_because_kubeflow_fills_it_in_nowhere_else(compi
     ]
     placeholders = [each for each in constants if "{{$" in str(each)]
 
-    assert placeholders
-    assert set(placeholders) == {"{{$.pipeline_job_uuid}}"}
+    assert set(placeholders) == {
+        "{{$.pipeline_job_uuid}}",
+        "{{$.pipeline_job_schedule_time_utc}}",
+    }
 
 
 def test_nothing_is_deployed_without_both_proofs(compiled):

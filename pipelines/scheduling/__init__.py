@@ -1,0 +1,1 @@
+"""Runs without a person who asks: schedules, backfills, and triggers from outside."""
