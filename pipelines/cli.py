@@ -16,8 +16,10 @@ from pipelines.console import Console
 from pipelines.permissions_cli import permissions
 from pipelines.releases_cli import app as releases
 from pipelines.run_cli import run, stop
+from pipelines.schedule_cli import app as schedule
 from pipelines.schema_cli import app as schema
 from pipelines.settings import Settings
+from pipelines.trigger_cli import trigger
 
 
 class _Commands(TyperGroup):
@@ -47,7 +49,9 @@ app.command()(run)
 app.command()(stop)
 app.add_typer(releases, name="releases")
 app.add_typer(schema, name="schema")
+app.add_typer(schedule, name="schedule")
 app.command()(permissions)
+app.command()(trigger)
 
 Spec = Annotated[str, typer.Option(help="The spec that describes the model.")]
 StoreOption = Annotated[str, typer.Option(help="The store: a folder or any fsspec address.")]

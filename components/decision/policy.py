@@ -58,7 +58,7 @@ def advise(
     drifted = [verdict for verdict in verdicts if verdict.status == "drift"]
     causes = [verdict for verdict in drifted if verdict.check in policy.retrain_on]
     restraints = [_say(verdict, "blocks training") for verdict in blocked]
-    restraints += _limits(policy, window, past) if causes else []
+    restraints += limits(policy, window, past) if causes else []
     if causes and not restraints:
         others = [verdict for verdict in drifted if verdict not in causes]
         reasons = [_say(verdict) for verdict in [*causes, *others]]
@@ -96,8 +96,13 @@ def _agree(verdicts: Sequence[Verdict], window: Window) -> None:
         )
 
 
-def _limits(policy: Policy, window: Window, past: Sequence[Retraining]) -> list[str]:
-    """Why the policy's cooldown or budget does not allow a retraining at the window's end."""
+def limits(policy: Policy, window: Window, past: Sequence[Retraining]) -> list[str]:
+    """Why the policy's cooldown or budget does not allow a retraining at the window's end.
+
+    >>> past = Retraining(champion="v1", window="2013-03-01..2013-04-01", run="r", at="2013-04-02")
+    >>> limits(Policy(cooldown="45d"), Window.parse("2013-04"), [past])
+    ['not retrained: the last retraining was for data up to 2013-04-01, within the cooldown of 45d']
+    """
     ends = [Window.parse(entry.window).end for entry in past]
     found = []
     cooldown = parse_duration(policy.cooldown)

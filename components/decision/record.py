@@ -11,7 +11,7 @@ from components.core.journal import Journal
 from components.core.storage import Store
 from components.core.verdict import Document, Verdict
 from components.core.window import Window, parse_duration, parse_time
-from components.decision.policy import Action, Advice, Retraining, advise
+from components.decision.policy import Action, Advice, Retraining, advise, limits
 from components.spec.model import Spec
 
 # A retraining that failed is tried again by the next run that asks, but not for ever.
@@ -127,6 +127,35 @@ def first_decided(store: Store, model: str) -> Window | None:
         for name in store.names(f"{model}/decisions")
     ]
     return min(windows, key=lambda window: window.start, default=None)
+
+
+def grant(store: Store, spec: Spec, champion: str, window: Window, run: str) -> list[str]:
+    """Spend one retraining of the policy's budget on a run that was asked for from outside.
+
+    A run is granted its retraining once, however often it asks.
+
+    Args:
+        store: the store.
+        spec: the spec.
+        champion: the release that is served now; empty for none.
+        window: what the run trains on.
+        run: the run.
+
+    Returns:
+        Why it may not retrain, by the cooldown or the budget; empty where it may.
+    """
+    entry = Retraining(
+        champion=champion, window=str(window), run=run, at=datetime.now(UTC).isoformat()
+    )
+    while True:
+        ledger = _ledger(store, spec.model)
+        if any(each.run == run for each in ledger.values()):
+            return []
+        if restraints := limits(spec.policy, window, list(ledger.values())):
+            return restraints
+        slot = f"{spec.model}/retrainings/{max(ledger, default=0) + 1:06d}.json"
+        if store.create(slot, entry.model_dump_json().encode()):
+            return []
 
 
 def retrainings(store: Store, model: str) -> list[Retraining]:

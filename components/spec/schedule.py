@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
+
+from pydantic import ValidationError
 
 from components.core.cron import Cron
 from components.core.errors import UsageError
@@ -37,6 +40,26 @@ class Schedule(Part):
 
     monitoring: Recurrence = Recurrence()
     training: Recurrence = Recurrence()
+
+
+def changed(schedule: Schedule, pipeline: Scheduled, changes: Mapping[str, str]) -> Schedule:
+    """A schedule with other words for a pipeline, checked like those of a spec.
+
+    Raises:
+        UsageError: naming the one that cannot be.
+
+    >>> changed(Schedule(), "monitoring", {"cron": "0 6 * * *"})
+    Traceback (most recent call last):
+    ...
+    components.core.errors.UsageError: cron '0 6 * * *' has five fields, but Kubeflow Pipelines \
+reads six, the seconds first; write '0 0 6 * * *'
+    """
+    content = schedule.model_dump()
+    content[pipeline] |= changes
+    try:
+        return Schedule.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
 @dataclass(frozen=True)

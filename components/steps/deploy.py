@@ -13,6 +13,7 @@ from pathlib import Path
 from components.core.build import build_facts
 from components.core.errors import ConflictError
 from components.core.window import parse_duration
+from components.decision.asked import AskedRuns
 from components.model.files import CARD, MODEL
 from components.model.records import Evaluation
 from components.release.package import load_release, read_manifest
@@ -63,14 +64,13 @@ def deploy_step(
             _logger.info("%s", sentence)
             say("running", sentence)
 
-        decided = context.journal.read("decide")
         work = _Deploying(
             context=context,
             target=open_target(context.spec, context.store),
             data=data,
             candidate=Path(candidate),
             proof=ServingProof.model_validate_json(Path(proof).read_bytes()),
-            reason=decided.headline if decided else "asked for by hand",
+            reason=_reason(context),
             scratch=Path(scratch),
             tell=tell,
         )
@@ -169,6 +169,14 @@ class _Deploying:
         while self.target.status().underway and time.monotonic() < end:
             time.sleep(_POLL_S)
             self.target.repair(self.tell)
+
+
+def _reason(context: Context) -> str:
+    """Why there is a candidate: what was decided, or what somebody outside asked for it for."""
+    if decided := context.journal.read("decide"):
+        return decided.headline
+    asked = AskedRuns(context.store, context.spec.model).read(context.run)
+    return f"{asked.source}: {asked.reason}" if asked else "asked for by hand"
 
 
 def _named(current: Deployment | None) -> str:

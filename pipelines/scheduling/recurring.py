@@ -54,7 +54,7 @@ class Schedules:
     """The recurring runs of one experiment."""
 
     def __init__(self, client: Any, experiment: str, patience: Patience | None = None) -> None:
-        self._client = client
+        self.client = client
         self._experiment = experiment
         self._patience = patience or Patience()
 
@@ -103,7 +103,7 @@ class Schedules:
         Raises:
             ClusterError: when the server refuses, or it is gone.
         """
-        self._ask("pausing", recurring, self._client.disable_recurring_run)
+        self._ask("pausing", recurring, self.client.disable_recurring_run)
 
     def resume(self, recurring: Recurring) -> None:
         """Start runs again.
@@ -111,7 +111,7 @@ class Schedules:
         Raises:
             ClusterError: when the server refuses, or it is gone.
         """
-        self._ask("resuming", recurring, self._client.enable_recurring_run)
+        self._ask("resuming", recurring, self.client.enable_recurring_run)
 
     def delete(self, name: str) -> list[str]:
         """Remove a schedule; its runs stay, and the one in progress goes on.
@@ -132,9 +132,9 @@ class Schedules:
         """
 
         def ask() -> list[Any]:
-            with said(self._client.address, "listing a schedule's runs"):
+            with said(self.client.address, "listing a schedule's runs"):
                 return (
-                    self._client.list_runs(
+                    self.client.list_runs(
                         sort_by="created_at desc",
                         page_size=1,
                         experiment_id=self._experiment,
@@ -151,8 +151,8 @@ class Schedules:
         latest = max(found, key=lambda each: each.age, default=None)
         if latest is not None and latest.digest == plan.digest:
             return
-        with said(self._client.address, f"creating the schedule {plan.display_name}"):
-            self._client.create_recurring_run(
+        with said(self.client.address, f"creating the schedule {plan.display_name}"):
+            self.client.create_recurring_run(
                 experiment_id=self._experiment,
                 job_name=plan.display_name,
                 description=plan.description,
@@ -168,8 +168,8 @@ class Schedules:
     def _pages(self, name: str) -> Iterator[Any]:
         token = ""
         while True:
-            with said(self._client.address, "listing the schedules"):
-                page = self._client.list_recurring_runs(
+            with said(self.client.address, "listing the schedules"):
+                page = self.client.list_recurring_runs(
                     page_token=token,
                     page_size=_PAGE,
                     sort_by="created_at",
@@ -190,13 +190,13 @@ class Schedules:
 
     def _orphan(self, recurring_run_id: str) -> None:
         # kfp's own method cannot say that the runs in progress stay.
-        self._client._recurring_run_api.recurring_run_service_delete_recurring_run(
+        self.client._recurring_run_api.recurring_run_service_delete_recurring_run(
             recurring_run_id=recurring_run_id, propagation_policy="ORPHAN"
         )
 
     def _ask(self, doing: str, recurring: Recurring, call: Any) -> None:
         def ask() -> None:
-            with said(self._client.address, f"{doing} the schedule {recurring.name}"):
+            with said(self.client.address, f"{doing} the schedule {recurring.name}"):
                 call(recurring.id)
 
         self._patience.call(ask)
