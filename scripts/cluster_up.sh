@@ -133,6 +133,9 @@ provide_image() {
         bash "$driftline_root/scripts/build_image.sh" --image "$image" --push | tail -n 1
     elif [ -n "$image" ]; then
         printf '%s\n' "$image"
+    elif [ -n "$offline" ]; then
+        bash "$driftline_root/scripts/build_image.sh" --profile "$name" --load "$offline/driftline.tar" |
+            tail -n 1
     else
         bash "$driftline_root/scripts/build_image.sh" --profile "$name" | tail -n 1
     fi

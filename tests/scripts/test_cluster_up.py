@@ -219,3 +219,17 @@ def test_an_api_that_is_away_for_a_moment_is_waited_for(machine):
 
     assert done.returncode == 0
     assert "the cluster does not answer" in done.stderr
+
+
+def test_without_internet_all_images_come_from_the_folder(machine, tmp_path):
+    for name in ("kfp-cluster-scoped", "kfp"):
+        path = tmp_path / "stick" / "manifests" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("kind: List\n")
+    done = machine.run("cluster_up.sh", "--offline", tmp_path / "stick")
+
+    assert done.returncode == 0, done.stderr
+    assert machine.called("load_images.sh") == [f"load_images.sh {tmp_path}/stick --profile mlops"]
+    assert machine.called("build_image.sh") == [
+        f"build_image.sh --profile mlops --load {tmp_path}/stick/driftline.tar"
+    ]
