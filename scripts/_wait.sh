@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # _cluster.sh sets what is read here
 # Sourced by _cluster.sh: waits for conditions with a limit. _explain.sh says what stood in the way.
 
 # Only the tests change how often is asked.
@@ -64,4 +65,19 @@ driftline_wait_ready() {
         driftline_fail "not everything in $namespace is ready after $limit s; mend what is said" \
             "above and run $0 again, or give it longer with --timeout SECONDS"
     fi
+}
+
+# Namespaces that are still being removed, by an interrupted cluster_down.sh for example, take in
+# nothing new; what names none that is there is fine.
+driftline_leaving() {
+    driftline_ask get namespaces "$@" --ignore-not-found -o go-template='
+{{- define "one"}}{{if .metadata.deletionTimestamp}}{{.metadata.name}} is still being removed{{"\n"}}{{end}}{{end}}
+{{- if .items}}{{range .items}}{{template "one" .}}{{end}}{{else if .metadata}}{{template "one" .}}{{end}}' | driftline_lines
+}
+
+# driftline_wait_gone NAMESPACE...: until none of them is on its way out.
+driftline_wait_gone() {
+    driftline_wait_for "room for what is new" 300 driftline_leaving "$@" || driftline_fail \
+        "something in it holds it back: look at its conditions with kubectl --context" \
+        "$driftline_context get namespace $* -o yaml"
 }

@@ -18,7 +18,8 @@ there before (scripts/install_kfp.sh). Twice is once.
   --model NAME        a model that may be deployed there; again for each (default: flights)
   --image NAME        the image that the pipelines run in; it is noted in the cluster
   --store-env FILE    the store's credentials as KEY=VALUE lines: AWS_ACCESS_KEY_ID,
-                      AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, ... (default: those of KFP's own store)
+                      AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, ... (default: those given
+                      before, or those of KFP's own store)
   --force             take over fields that somebody else changed in the cluster
 Example: scripts/apply_manifests.sh --environment staging --model flights --model delay
 HELP
@@ -67,34 +68,55 @@ permissions() {
     "$driftline_venv/bin/driftline" permissions "${arguments[@]}"
 }
 
-# The store's secret on stdout; what is secret goes from pipe to pipe, never to a file or an argument.
-store_secret() {
+# Where the store's credentials come from: a file, what somebody gave before, or KFP's own store.
+store_source() {
+    local kind
     if [ -n "$store_env" ]; then
-        kubectl create secret generic driftline-store --dry-run=client -o yaml --from-env-file="$store_env" |
-            kubectl label --local -f - app.kubernetes.io/part-of=driftline -o yaml
-        return
+        echo file
+    elif kind="$(driftline_ask get secret driftline-store -n "$driftline_kfp_namespace" \
+        -o jsonpath='{.metadata.name} {.metadata.labels.driftline\.dev/store-of}' 2>/dev/null)" &&
+        [ "$kind" = "driftline-store " ]; then
+        echo before
+    else
+        echo kfp
     fi
-    driftline_ask get secret mlpipeline-minio-artifact -n "$driftline_kfp_namespace" \
-        -o "$(driftline_template store)"
-    printf '  AWS_ENDPOINT_URL: %s\n' "$(printf 'http://seaweedfs.%s:9000' "$driftline_kfp_namespace" | base64)"
 }
 
 # Refuses credentials that would only fail in the first step that uses them.
 check_store() {
     local key
-    if [ -z "$store_env" ]; then
-        driftline_exists secret mlpipeline-minio-artifact -n "$driftline_kfp_namespace" ||
-            driftline_fail "KFP's store has no secret mlpipeline-minio-artifact in" \
-                "$driftline_kfp_namespace; name the store's credentials with --store-env FILE"
-        return
-    fi
-    [ -r "$store_env" ] || driftline_fail "$store_env cannot be read"
-    for key in AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY; do
-        grep -q "^$key=." "$store_env" || driftline_fail "$store_env has no line $key=VALUE"
-    done
-    if grep -q "^[A-Za-z_]*=[\"']" "$store_env"; then
-        driftline_fail "$store_env has values in quotes, which would become part of them; remove the quotes"
-    fi
+    case "$source" in
+        kfp)
+            driftline_exists secret mlpipeline-minio-artifact -n "$driftline_kfp_namespace" ||
+                driftline_fail "KFP's store has no secret mlpipeline-minio-artifact in" \
+                    "$driftline_kfp_namespace; name the store's credentials with --store-env FILE" ;;
+        before) driftline_say "the store's credentials stay; --store-env FILE gives others" ;;
+        file)
+            [ -r "$store_env" ] || driftline_fail "$store_env cannot be read"
+            for key in AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY; do
+                grep -q "^$key=." "$store_env" || driftline_fail "$store_env has no line $key=VALUE"
+            done
+            if grep -q "^[A-Za-z_]*=[\"']" "$store_env"; then
+                driftline_fail "$store_env has values in quotes, which would become part of them; remove the quotes"
+            fi ;;
+    esac
+}
+
+# The store's secret on stdout; what is secret goes from pipe to pipe, never to a file or an argument.
+store_secret() {
+    case "$source" in
+        file)
+            kubectl create secret generic driftline-store --dry-run=client -o yaml --from-env-file="$store_env" |
+                kubectl label --local -f - app.kubernetes.io/part-of=driftline -o yaml ;;
+        before)
+            driftline_ask get secret driftline-store -n "$driftline_kfp_namespace" \
+                -o "$(driftline_template store_again)" ;;
+        kfp)
+            driftline_ask get secret mlpipeline-minio-artifact -n "$driftline_kfp_namespace" \
+                -o "$(driftline_template store)"
+            printf '  AWS_ENDPOINT_URL: %s\n' \
+                "$(printf 'http://seaweedfs.%s:9000' "$driftline_kfp_namespace" | base64)" ;;
+    esac
 }
 
 # What was applied, for cluster_status.sh and whoever looks.
@@ -111,7 +133,9 @@ driftline_need_api
 driftline_exists namespace "$driftline_kfp_namespace" ||
     driftline_fail "there is no namespace $driftline_kfp_namespace in $driftline_context; install KFP with" \
         "scripts/install_kfp.sh first"
+source="$(store_source)"
 check_store
+driftline_wait_gone "$driftline_kfp_namespace" "$namespace"
 # Rendered before anything is applied, so that a wrong name changes nothing.
 roles="$(permissions)"
 apply -k "$driftline_root/manifests/cluster"

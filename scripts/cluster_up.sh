@@ -32,7 +32,7 @@ What runs there:
   --environment NAME  development (default), staging or production
   --model NAME        a model that may be deployed; again for each (default: flights)
   --image NAME        driftline's image with its tag, instead of building it in minikube
-  --push              build that image here and push it to its registry first
+  --push              build that image here, under git's tag unless it has one, and push it first
   --store-env FILE    the store's credentials, see scripts/apply_manifests.sh
   --offline DIR       no internet: images and manifests from a folder made by scripts/save_images.sh
   --timeout SECONDS   how long KFP may take to become ready (default: 1200)
@@ -59,7 +59,7 @@ while [ $# -gt 0 ]; do
         --keep-context) keep=yes ;;
         --environment) driftline_environment_name "$@" && environment="$2" && shift ;;
         --model | --store-env) driftline_value "$@" && manifests+=("$1" "$2") && shift ;;
-        --image) driftline_image_name "$@" && image="$2" && shift ;;
+        --image) driftline_value "$@" && image="$2" && shift ;;
         --push) push=yes ;;
         --offline) driftline_value "$@" && offline="$2" && shift ;;
         --timeout) driftline_seconds "$@" && limit="$2" && shift ;;
@@ -71,6 +71,7 @@ done
     "--context uses a cluster that is there; --profile, --driver, --cpus and --memory make one"
 [ -z "$context" ] || [ -n "$image" ] || driftline_usage \
     "--context needs --image, driftline's image in a registry that the cluster's nodes reach"
+[ -z "$image" ] || [ -n "$push" ] || driftline_image_name --image "$image"
 [ -z "$push" ] || [ -n "$image" ] || driftline_usage "--push needs --image, the name to push to"
 [ -z "$push" ] || [ -z "$offline" ] || driftline_usage "--push and --offline do not go together"
 
@@ -127,7 +128,7 @@ start_minikube() {
     fi
 }
 
-# The image's name on stdout. Where none is named it is built in the profile.
+# The image's name on stdout. Where none is named it is built in the profile, or loaded into it.
 provide_image() {
     if [ -n "$push" ]; then
         bash "$driftline_root/scripts/build_image.sh" --image "$image" --push | tail -n 1
@@ -137,7 +138,8 @@ provide_image() {
         bash "$driftline_root/scripts/build_image.sh" --profile "$name" --load "$offline/driftline.tar" |
             tail -n 1
     else
-        bash "$driftline_root/scripts/build_image.sh" --profile "$name" | tail -n 1
+        bash "$driftline_root/scripts/build_image.sh" --profile "$name" \
+            ${offline:+--load "$offline/driftline.tar"} | tail -n 1
     fi
 }
 

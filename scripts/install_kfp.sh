@@ -54,6 +54,11 @@ wanted() {
     fi
 }
 
+apply() {
+    driftline_apply --force-conflicts "$@" || driftline_fail \
+        "the cluster did not take all of KFP's manifests (above); run this again, it carries on"
+}
+
 install() {
     local folder
     folder="$(mktemp -d)"
@@ -62,11 +67,12 @@ install() {
     driftline_say "reading the manifests of KFP $driftline_kfp_version ..."
     driftline_kfp_render cluster-scoped "$folder/cluster.yaml"
     driftline_kfp_render programs "$folder/programs.yaml"
-    driftline_apply --force-conflicts -f "$folder/cluster.yaml"
+    driftline_wait_gone "$driftline_kfp_namespace"
+    apply -f "$folder/cluster.yaml"
     driftline_kubectl wait crd/applications.app.k8s.io --for condition=established --timeout=120s >&2
     driftline_kubectl create configmap driftline-kfp -n "$driftline_kfp_namespace" --dry-run=client \
-        --from-literal=version="$driftline_kfp_version" -o yaml | driftline_apply --force-conflicts -f -
-    driftline_apply --force-conflicts -f "$folder/programs.yaml"
+        --from-literal=version="$driftline_kfp_version" -o yaml | apply -f -
+    apply -f "$folder/programs.yaml"
 }
 
 [ -z "$driftline_kfp_offline" ] || driftline_kfp_check_offline "$driftline_kfp_offline"

@@ -157,6 +157,17 @@ def test_an_existing_cluster_is_used_and_minikube_is_not(machine):
     assert "--image ghcr.io/me/driftline:v1" in done.stdout
 
 
+def test_an_image_that_is_pushed_gets_the_tag_that_it_was_built_with(machine):
+    arguments = ("--context", "staging", "--image", "ghcr.io/me/driftline", "--push")
+    assert machine.run("cluster_up.sh", *arguments).returncode == 0
+
+    assert machine.called("build_image.sh") == [
+        "build_image.sh --image ghcr.io/me/driftline --push"
+    ]
+    (noted,) = machine.called("kubectl create configmap driftline-applied")
+    assert "--from-literal=image=driftline:v1" in noted
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -136,6 +136,20 @@ def test_manifests_that_cannot_be_read_change_nothing(machine, tmp_path):
     assert "fill the folder with scripts/save_images.sh" in empty.stderr
 
 
+def test_a_namespace_that_is_on_its_way_out_is_waited_for(machine):
+    leaving = 'touch "$HOME/l"; [ "$(wc -l <"$HOME/l")" -gt 1 ] && exit 0; echo >>"$HOME/l"'
+    machine.on(
+        "kubectl", "*'get namespaces kubeflow'*", "kubeflow is still being removed", do=leaving
+    )
+    done = machine.run("install_kfp.sh")
+
+    assert done.returncode == 0
+    asked = [at for at, call in enumerate(machine.calls) if "get namespaces kubeflow" in call]
+    applied = [at for at, call in enumerate(machine.calls) if " apply " in call]
+    assert len(asked) == 3
+    assert max(asked) < min(applied)
+
+
 def test_offline_nothing_is_fetched(machine, tmp_path):
     (tmp_path / "manifests").mkdir()
     for name in ("kfp-cluster-scoped", "kfp"):
@@ -145,6 +159,7 @@ def test_offline_nothing_is_fetched(machine, tmp_path):
     assert done.returncode == 0, done.stderr
     assert machine.called("kubectl kustomize") == []
     assert machine.called("load_images.sh") == [f"load_images.sh {tmp_path} --profile mlops"]
+    assert machine.called("build_image.sh")[0].endswith(f"--load {tmp_path}/driftline.tar")
     assert machine.called("minikube addons") == []
 
 
@@ -175,6 +190,16 @@ def test_a_wrong_model_name_changes_nothing(machine, installed):
     assert done.returncode != 0
     assert "no such name" in done.stderr
     assert not [call for call in machine.calls if " apply " in call]
+
+
+def test_credentials_that_somebody_gave_stay_for_the_next_environment(machine):
+    machine.on("kubectl", "*'get secret driftline-store'*jsonpath*", "driftline-store ")
+    machine.on("kubectl", "*'get secret driftline-store'*store_again*", f"data: {ACCESS}\n")
+    done = machine.run("apply_manifests.sh", "--environment", "production")
+
+    assert done.returncode == 0
+    assert "the store's credentials stay" in done.stderr
+    assert machine.stdin.count(ACCESS) == 2
 
 
 @pytest.mark.parametrize(
