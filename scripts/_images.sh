@@ -8,8 +8,11 @@ driftline_builder=
 # Fails unless the profile's cluster runs; `minikube image` would say nothing of it.
 driftline_need_profile() {
     driftline_need_minikube
-    [ "$(minikube -p "$1" status --format '{{.APIServer}}' 2>/dev/null </dev/null || true)" = Running ] ||
-        driftline_fail "the minikube profile $1 does not run; scripts/cluster_up.sh starts it"
+    # One word for each node, without a space between them; the first is the control plane's.
+    case "$(minikube -p "$1" status --format '{{.APIServer}}' 2>/dev/null </dev/null || true)" in
+        Running*) ;;
+        *) driftline_fail "the minikube profile $1 does not run; scripts/cluster_up.sh starts it" ;;
+    esac
 }
 
 # The profile's nodes, the one that builds first.
@@ -39,9 +42,10 @@ driftline_lacking() {
     done
 }
 
-# driftline_load_archive PROFILE FILE IMAGE: onto every node that runs.
+# driftline_load_archive PROFILE FILE IMAGE: onto every node, unless all of them hold it.
 driftline_load_archive() {
     local lacking
+    [ -n "$(driftline_lacking "$1" "$3")" ] || return 0
     minikube -p "$1" image load "$2" >&2 </dev/null || true
     lacking="$(driftline_lacking "$1" "$3" | tr '\n' ' ')"
     [ -z "$lacking" ] ||

@@ -19,6 +19,7 @@ the image's name. An image that is there already is not built again: its tag tel
   --push             push it to that registry
   --builder PROGRAM  docker, podman or buildah (default: the first that is found)
   --tag TAG          another tag than git's description of the working copy; not "latest"
+  --platform OS/ARCH of the cluster's nodes, where it differs from this machine: linux/amd64
   --base IMAGE       the Python image to build on, perhaps by digest: NAME@sha256:...
   --save FILE        write the image to an archive, for clusters without internet
   --load FILE        take the image from such an archive instead of building it
@@ -26,7 +27,7 @@ Example: scripts/build_image.sh --image registry.example.com/team/driftline --pu
 HELP
 }
 
-profile="$driftline_profile_default" name='' tag='' base='' builder='' push='' save='' load='' given=
+profile="$driftline_profile_default" name='' tag='' base='' builder='' platform='' push='' save='' load='' given=
 while [ $# -gt 0 ]; do
     case "$1" in
         --help | -h) help && exit ;;
@@ -36,6 +37,7 @@ while [ $# -gt 0 ]; do
         --tag) driftline_value "$@" && tag="$2" && shift ;;
         --base) driftline_value "$@" && base="$2" && shift ;;
         --builder) driftline_value "$@" && builder="$2" && shift ;;
+        --platform) driftline_value "$@" && platform="$2" && shift ;;
         --save) driftline_value "$@" && save="$2" && shift ;;
         --load) driftline_value "$@" && load="$2" && shift ;;
         --push) push=yes ;;
@@ -50,7 +52,8 @@ check() {
         '' | docker | podman | buildah) ;;
         *) driftline_usage "--builder is docker, podman or buildah, not '$builder'" ;;
     esac
-    [ -n "$name" ] || [ -z "$push$builder" ] || driftline_usage "--push and --builder need --image NAME"
+    [ -n "$name" ] || [ -z "$push$builder$platform" ] ||
+        driftline_usage "--push, --builder and --platform need --image NAME"
     [ -z "$name" ] || [ -z "$given" ] ||
         driftline_usage "--image builds on this machine and --profile inside minikube: choose one"
     [ -z "$load" ] || [ -z "$save$tag$base" ] ||
@@ -113,7 +116,9 @@ in_minikube() {
     else
         build_in_minikube "$first"
     fi
-    [ -z "$(driftline_lacking "$profile" "$image")" ] || spread_in_minikube
+    if [ -n "$(driftline_lacking "$profile" "$image")" ]; then
+        spread_in_minikube
+    fi
     if [ -n "$save" ]; then
         minikube -p "$profile" image save "$image" "$scratch/save.tar" >&2 </dev/null || true
         [ -s "$scratch/save.tar" ] || driftline_fail "$image could not be saved from profile $profile"
@@ -126,7 +131,7 @@ build_here() {
     while IFS= read -r each; do options+=("$each"); done < <(build_arguments --build-arg=)
     driftline_say "building $image with $driftline_builder (the first time some minutes) ..."
     "$driftline_builder" build -t "$(driftline_full_name "$image")" "${options[@]}" \
-        -f "$driftline_root/manifests/image/Dockerfile" "$driftline_root" >&2 ||
+        ${platform:+--platform "$platform"} -f "$driftline_root/manifests/image/Dockerfile" "$driftline_root" >&2 ||
         driftline_fail "the build failed; the lines above say why"
 }
 

@@ -50,9 +50,7 @@ check
 driftline_need_profile "$profile"
 trap 'driftline_say "interrupted; run it again to go on"; exit 130' INT TERM
 for image in $(driftline_cluster_images); do
-    if [ -n "$(driftline_lacking "$profile" "$image")" ]; then
-        driftline_say "loading $image ..."
-        driftline_load_archive "$profile" "$folder/$(driftline_archive_of "$image")" "$image"
-    fi
+    driftline_say "loading $image ..."
+    driftline_load_archive "$profile" "$folder/$(driftline_archive_of "$image")" "$image"
 done
 driftline_say "all images of $folder are on the nodes of profile $profile"

@@ -103,7 +103,7 @@ for image in $(driftline_listed_images); do
 done
 if [ -n "$own" ]; then
     "$driftline_root/scripts/build_image.sh" --image driftline --builder "$driftline_builder" \
-        --save "$folder/driftline.tar" >"$scratch/name"
+        ${platform:+--platform "$platform"} --save "$folder/driftline.tar" >"$scratch/name"
     driftline_say "driftline's own image is $(tail -n 1 "$scratch/name")"
 fi
 cp "$driftline_root/manifests/images.txt" "$folder/images.txt"

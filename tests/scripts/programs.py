@@ -13,7 +13,9 @@ world="$WORLD"
 place() { mkdir -p "$world/$1" && touch "$world/$1/$(echo "$2" | tr '/:' '__')"; }
 case "$1 $2" in
     "version --short") echo "${MINIKUBE_VERSION:-v1.38.1}" ;;
-    "status --format") cat "$world/status" ;;
+    "status --format")
+        tr -d '\n' <"$world/status"
+        tail -n +2 "$world/nodes" | while read -r _; do printf Irrelevant; done ;;
     "node list") awk '{ print $0 "\t192.168.49.2" }' "$world/nodes" ;;
     "ssh --") printf 'Version:  0.1.0\r\nRuntimeName:  %s\r\n' "$(cat "$world/runtime")" ;;
     "ssh -n")
