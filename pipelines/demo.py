@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from components.spec.model import Spec
 from pipelines.console import Console
 from pipelines.runs import RunRequest, run_here
 from pipelines.traffic import replay_traffic
+from pipelines.warm_steps import load, warm_steps
 
 TRAINING = Window.parse("2013-01..2013-04")
 MONTHS = [Window.parse(f"2013-{month:02d}") for month in range(4, 13)]
@@ -57,9 +59,10 @@ class Demo:
         if self.target.current() is None:
             self._run("training", TRAINING, "demo-training")
         for window in self.windows:
-            run = f"demo-{window.start:%Y-%m}"
+            run = _run_of(window)
             if not self._entries(run).keys() & {"decide", "notify"}:
                 champion = self.target.require_champion()
+                load("evidently.presets")  # the steps of each month would import it anew
                 with self._console.task(f"{window.start:%B}: the champion answers") as update:
                     replay_traffic(
                         self.spec,
@@ -71,6 +74,12 @@ class Demo:
             if not self._ended(run):
                 self._run("monitoring", window, run)
             yield self._month(window, run)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to be run."""
+        runs = [_run_of(window) for window in self.windows]
+        return self.target.current() is not None and all(self._ended(run) for run in runs)
 
     def reports(self) -> list[Path]:
         """The HTML reports, a month each."""
@@ -120,6 +129,10 @@ class Demo:
         )
 
 
+def _run_of(month: Window) -> str:
+    return f"demo-{month.start:%Y-%m}"
+
+
 def _outcome(said: dict[str, Entry]) -> str:
     if _deployed(said):
         return f"deployed: {said['evaluate'].headline}"
@@ -152,7 +165,8 @@ def play(spec_path: str, store: str, months: int, *, fresh: bool, console: Conso
         with FileLock(home / ".demo.lock", timeout=0):
             demo = Demo(spec_path, str(store), months, console)
             _claim(home / demo.spec.model, fresh=fresh)
-            _show(demo, console)
+            with contextlib.nullcontext() if demo.ended else warm_steps():
+                _show(demo, console)
     except Timeout:
         raise ConflictError(
             f"another demonstration plays in {store}; wait for it, or choose another --store"

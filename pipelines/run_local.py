@@ -16,6 +16,7 @@ from components.core.journal import Entry, Journal
 from components.core.storage import Store
 from pipelines.compile import load_pipeline
 from pipelines.side_by_side import Progress, side_by_side
+from pipelines.warm_steps import warm_steps
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _RAISED = re.compile(r"^\s*([\w.]*(?:Error|Exception): .*)$", re.MULTILINE)
@@ -47,22 +48,23 @@ def run_local(
     Raises:
         RunFailedError: naming the step, its reason, and the log.
     """
-    from kfp import local
-
-    pipeline = load_pipeline(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder} cannot be made: {error}; choose another --store") from None
     log = folder / "log.txt"
     journal = Journal(Store(parameters["store"]), model, parameters["run"])
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "artifacts"))
     with (
         log.open("w", encoding="utf-8", errors="replace") as file,
+        warm_steps(),
         contextlib.redirect_stdout(_Log(file)),
         warnings.catch_warnings(),
         side_by_side(progress),
     ):
+        from kfp import local
+
+        pipeline = load_pipeline(name)
+        local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "artifacts"))
         # The steps' image is not used here; KFP warns that its name does not say "python".
         warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
         try:

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from pipelines.replacing import replaced
+
 Progress = Callable[[str, str], None]
 Outcome = tuple[Any, Any]
 
@@ -40,13 +42,13 @@ def side_by_side(progress: Progress, workers: int = 0) -> Iterator[None]:
     pool = ThreadPoolExecutor(workers or max(4, os.cpu_count() or 1))
     ahead = _Ahead(orchestrator.run_enhanced_dag, orchestrator.execute_task, progress, pool)
     with (
-        _replaced(orchestrator, "run_enhanced_dag", ahead.run_graph),
-        _replaced(orchestrator, "execute_task", ahead.execute),
+        replaced(orchestrator, "run_enhanced_dag", ahead.run_graph),
+        replaced(orchestrator, "execute_task", ahead.execute),
         # These two replace the root logger's handlers and print() for the time of a task and
         # put back what they found: of two tasks at a time, the wrong thing.
-        _replaced(logging_utils, "local_logger_context", contextlib.nullcontext),
-        _replaced(logging_utils, "indented_print", contextlib.nullcontext),
-        _replaced(
+        replaced(logging_utils, "local_logger_context", contextlib.nullcontext),
+        replaced(logging_utils, "indented_print", contextlib.nullcontext),
+        replaced(
             placeholder_utils,
             "resolve_individual_placeholder",
             _unscheduled(placeholder_utils.resolve_individual_placeholder),
@@ -139,16 +141,6 @@ def _unscheduled(resolve: Callable[..., str]) -> Callable[..., str]:
 def _is_step(spec: Any, components: Any) -> bool:
     component = components[spec.component_ref.name]
     return bool(component.WhichOneof("implementation") == "executor_label")
-
-
-@contextlib.contextmanager
-def _replaced(module: Any, name: str, replacement: Any) -> Iterator[None]:
-    original = getattr(module, name)
-    setattr(module, name, replacement)
-    try:
-        yield
-    finally:
-        setattr(module, name, original)
 
 
 @contextlib.contextmanager
