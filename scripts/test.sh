@@ -21,4 +21,5 @@ if [ $# -eq 0 ]; then
     "$bin/mypy"
     "$bin/lint-imports"
 fi
-exec "$bin/python" -m pytest -n 2 --dist loadfile "$@"
+# In the order of the folders: by the number of tests the longest files would come last.
+exec "$bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -89,7 +89,7 @@ class PredictionLog:
             or because they made no table.
         """
         self._backlog.close()
-        self._thread.join(_ENCODING_S)
+        self._thread.join(max(_ENCODING_S, timeout))
         self._delivery.close(timeout)
         lost = self._backlog.settle()
         if lost:

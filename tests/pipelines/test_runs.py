@@ -1,39 +1,51 @@
 """The pipelines as a user runs them: through the command line, on this machine."""
 
+import contextlib
+import io
 import json
-import os
-import subprocess
-import sys
+import warnings
 
 import pytest
 import yaml
+from kfp import components, local
+from kfp.local import subprocess_task_handler
+from typer.testing import CliRunner
 
 from components.core.storage import Store
 from components.core.window import Window
 from components.release.local import LocalTarget
+from pipelines.cli import app
 from pipelines.traffic import replay_traffic
+from pipelines.warm_steps import warm_steps
 from tests.worlds import make_world
+
+# March alone, in March: the months before mislead.
+THIS_MONTH = {"history": "31d", "min_rows": 200}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm():
+    """All runs of this file share the process that their steps are forked from."""
+    with warm_steps():
+        yield
 
 
 def driftline(*arguments, world=None, environment=None):
     """Run the command line; return exit code, stdout and stderr."""
-    command = [sys.executable, "-m", "pipelines", *map(str, arguments)]
+    command = [str(each) for each in arguments]
     if world is not None:
         spec = world.folder / "spec.yaml"
         spec.write_text(yaml.safe_dump(json.loads(world.text)))
         command += ["--spec", str(spec), "--store", world.store]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **(environment or {})}
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, done.stdout, done.stderr
+    done = CliRunner().invoke(app, command, env=environment)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory):
     """A world in which the champion of January and February has met March, turned round."""
-    training = {"history": "31d", "min_rows": 200}  # March alone: the months before mislead
-    world = make_world(tmp_path_factory.mktemp("world"), turned=(3,), training=training)
+    world = make_world(tmp_path_factory.mktemp("world"), turned=(3,), training=THIS_MONTH)
     code, out, _ = driftline("run", "training", "--window", "2024-01..2024-03", world=world)
     assert code == 0, out
     champion = LocalTarget(Store(world.store), "orders").require_champion()
@@ -42,6 +54,12 @@ def lived(tmp_path_factory):
     code, told, _ = driftline("run", "monitoring", "--window", "2024-03", "--json", world=world)
     assert code == 0, told
     return world, {"training": out, "2024-03": json.loads(told)}
+
+
+def _model(world, entry):
+    """The digests of a release's model, in both its forms."""
+    files = LocalTarget(Store(world.store), "orders").releases.manifest(entry.version).files
+    return {name: digest for name, digest in files.items() if name.startswith("model.")}
 
 
 def status(document, step):
@@ -76,30 +94,30 @@ def test_the_decision_stands_in_the_store_with_its_reasons(lived):
     assert decision["reasons"][0].startswith("performance: ")
 
 
-def test_the_compiled_yaml_runs(tmp_path):
-    world = make_world(tmp_path)
+def run_yaml(file, world, folder, start, end):
+    """Run compiled YAML by kfp.local itself."""
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "root"))
+    run = components.load_component_from_file(file)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # of KFP: the image's name does not say "python"
+        run(spec=world.text, store=world.store, start=start, end=end, as_of="now", run="auto")
+
+
+def test_the_compiled_yaml_runs(lived, tmp_path, monkeypatch):
+    world = make_world(tmp_path, training=THIS_MONTH)
     code, out, _ = driftline("compile", "--output", tmp_path / "compiled")
     assert code == 0
     training, monitoring = out.split()
-    program = (
-        "import sys, warnings; warnings.simplefilter('ignore')\n"
-        "from kfp import components, local\n"
-        "local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[2])\n"
-        "run = components.load_component_from_file(sys.argv[1])\n"
-        "run(spec=sys.argv[3], store=sys.argv[4], start=sys.argv[5], end=sys.argv[6],"
-        " as_of='now', run='auto')\n"
-    )
-    for pipeline, *window in (
-        (training, "2024-01-01", "2024-03-01"),
-        (monitoring, "2024-03-01", "2024-04-01"),
-    ):
-        command = [sys.executable, "-c", program, pipeline, tmp_path / "root"]
-        subprocess.run(
-            [*command, world.text, world.store, *window], check=True, capture_output=True
-        )
+    with monkeypatch.context() as cold:  # every step in an interpreter of its own
+        by_kfp = subprocess_task_handler.run_local_subprocess.__self__.cold
+        cold.setattr(subprocess_task_handler, "run_local_subprocess", by_kfp)
+        run_yaml(training, world, tmp_path, "2024-01-01", "2024-03-01")
+    run_yaml(monitoring, world, tmp_path, "2024-03-01", "2024-04-01")
 
     history = LocalTarget(Store(world.store), "orders").history()
     assert len(history) == 1
+    forked = LocalTarget(Store(lived[0].store), "orders").history()[0]
+    assert _model(world, history[0]) == _model(lived[0], forked), "to the bit, however it runs"
     assert history[0].run.isdigit(), "without a name the run is called by its job id"
     (decision,) = Store(world.store).names("orders/decisions")
     assert decision.endswith("--2024-03-01_2024-04-01.json")
