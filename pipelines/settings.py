@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +14,8 @@ from components.core.errors import UsageError
 _PREFIX = "DRIFTLINE_"
 # Read by the scripts before Python runs, and facts about the image, which no user sets.
 _NO_SETTINGS = {"DRIFTLINE_VENV", build.IMAGE, build.COMMIT}
+# Kubernetes tells every pod of its namespace's Services so; one may be called driftline-something.
+_OF_A_SERVICE = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)\w*)?$")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Settings:
         's3://bucket/x'
         """
         names = {f"{_PREFIX}{each.name.upper()}": each.name for each in fields(cls)}
-        given = {key for key in environment if key.startswith(_PREFIX)} - _NO_SETTINGS
+        ours = (key for key in environment if key.startswith(_PREFIX))
+        given = {key for key in ours if not _OF_A_SERVICE.search(key)} - _NO_SETTINGS
         if unknown := sorted(given - names.keys()):
             word = unknown[0].removeprefix(_PREFIX).lower()
             close = difflib.get_close_matches(word, names.values(), n=1)
