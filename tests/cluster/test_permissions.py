@@ -115,10 +115,14 @@ def test_the_servers_may_do_nothing(permitted, client):
 
 
 def test_a_deploy_step_rolls_out_tries_a_canary_and_rolls_back(step, place):
-    place.deploy("v1", None)
-    place.deploy("v2", "v1", target=place.target(canary=0.5))
-    assert place.rollback().version == "v1"
-    status = place.target().status()
+    def target(**changes):
+        return place.target(replicas=1, resources={"cpu": "50m"}, **changes)
+
+    place.deploy("v1", None, target=target())
+    place.deploy("v2", "v1", target=target(canary=0.5))
+    assert any("as 1 canary replica first" in line for line in place.said)
+    target().rollback(run="by hand", reason="complaints")
+    status = target().status()
     assert (status.champion, status.settled) == ("v1", True)
 
 
@@ -133,7 +137,7 @@ def test_a_deploy_step_is_refused_what_is_not_of_its_model(step, permitted):
 
 def test_a_step_without_the_deployers_secret_may_not_deploy(step, place):
     """As any other step of the run, it acts as the run's account: that one sees the champion."""
-    place.deploy("v1", None)
+    place.deploy("v1", None, target=place.target(replicas=1, resources={"cpu": "50m"}))
     (step / "deployer" / "token").unlink()
     assert place.target().current().version == "v1"
     with pytest.raises(ClusterError, match=r"driftline-runner may not patch deployments\.apps"):
