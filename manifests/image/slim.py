@@ -25,10 +25,7 @@ PARTS = {
         "pyarrow/src",
         "**/*.pyx",
     ],
-    "Arrow's RPC and query plans, which are programs of their own": [
-        "pyarrow/*flight*",
-        "pyarrow/*substrait*",
-    ],
+    "Arrow's RPC; its other libraries need one another": ["pyarrow/*flight*"],
     "the C interface: Python's module holds the runtime itself": [
         "onnxruntime/capi/libonnxruntime.so*",
     ],
