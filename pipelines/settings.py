@@ -32,6 +32,7 @@ class Settings:
     kfp_token: str = field(default="", repr=False)
     kfp_token_file: str = ""
     kfp_namespace: str = ""
+    kfp_service_account: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:

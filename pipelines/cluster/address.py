@@ -10,6 +10,9 @@ from components.core.errors import UsageError
 from pipelines.settings import Settings
 
 INSTALLED_IN = "kubeflow"
+RUNNER = "driftline-runner"
+"""The account of `manifests/cluster`, which may do what a step needs and nothing else."""
+
 _SCHEME = re.compile(r"https?://[^/]")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -21,7 +24,7 @@ class KfpAddress:
     Without a `host` it is reached through the API server of the kubeconfig's `context`, and
     `namespace` is where it is installed; with one, `namespace` is the user's own, which an
     installation for several users needs. The token is read anew from `token_file` with each
-    request, so that one that is renewed there goes on working.
+    request, so that one that is renewed there goes on working. Runs execute as `service_account`.
     """
 
     host: str = ""
@@ -29,6 +32,7 @@ class KfpAddress:
     token_file: str = ""
     namespace: str = ""
     context: str = ""
+    service_account: str = ""
 
     def __post_init__(self) -> None:
         if self.host and not _SCHEME.match(self.host):
@@ -57,6 +61,17 @@ class KfpAddress:
         """The namespace that Kubeflow Pipelines itself runs in."""
         return INSTALLED_IN if self.host else self.namespace or INSTALLED_IN
 
+    @property
+    def account(self) -> str | None:
+        """Whom runs execute as; None where the server knows better, as in a user's namespace.
+
+        >>> KfpAddress().account, KfpAddress("http://kfp", namespace="dora").account
+        ('driftline-runner', None)
+        """
+        of_a_user = bool(self.host and self.namespace)
+        ours = self.installed_in == INSTALLED_IN and not of_a_user
+        return self.service_account or (RUNNER if ours else None)
+
     def run_page(self, run_id: str) -> str:
         """A run's address in the UI; behind a kubeconfig, what comes after the UI's own."""
         return f"{self.url}/#/runs/details/{run_id}"
@@ -80,6 +95,7 @@ def address_from(
         token_file=settings.kfp_token_file,
         namespace=namespace or settings.kfp_namespace,
         context=context,
+        service_account=settings.kfp_service_account,
     )
 
 

@@ -76,6 +76,7 @@ def submit(
             pipeline_id=pipeline_id, pipeline_version_id=version_id
         ),
         runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(parameters)),
+        service_account=client.address.account,
     )
     earlier = find_runs(client, experiment_id, name, tries)
     if alive := _oldest_alive(earlier):

@@ -67,7 +67,15 @@ def apply_schedule(
     there = _as_on_cluster(spec, pipeline, store, now)
     text = compiled(pipeline, image, there)
     name = f"driftline-{pipeline}"
-    plan = make_plan(there, pipeline, store, version_name(name, text), clock=clock, now=now)
+    plan = make_plan(
+        there,
+        pipeline,
+        store,
+        version_name(name, text),
+        clock=clock,
+        account=address.account,
+        now=now,
+    )
     schedules = open_schedules(address, spec.model, tries)
     ids = ensure_version(schedules.client, name, text, description=image, patience=tries)
     return schedules, schedules.apply(plan, *ids)

@@ -25,7 +25,8 @@ _MARK = re.compile(r"driftline schedule ([0-9a-f]{16}): ")
 class Plan:
     """A recurring run as it is wanted; two plans that are equal have the same `digest`.
 
-    `cron` is on the server's clock, `recurrence` on the user's own.
+    `cron` is on the server's clock, `recurrence` on the user's own; its runs execute as `account`,
+    or as whom the server chooses.
     """
 
     pipeline: Scheduled
@@ -34,6 +35,7 @@ class Plan:
     cron: str
     version_name: str
     parameters: dict[str, str]
+    account: str | None = None
 
     @property
     def display_name(self) -> str:
@@ -47,6 +49,7 @@ class Plan:
             "cron": self.cron,
             "version": self.version_name,
             "parameters": self.parameters,
+            "account": self.account,
             "concurrency": CONCURRENCY,
             "catch up": False,
         }
@@ -79,6 +82,7 @@ def make_plan(
     version_name: str,
     *,
     clock: str = "UTC",
+    account: str | None = None,
     now: datetime | None = None,
 ) -> Plan:
     """Plan a pipeline's schedule as the spec has it.
@@ -89,6 +93,7 @@ def make_plan(
         store: the store's address, as the steps reach it.
         version_name: which version of the pipeline, by its content.
         clock: the time zone that KFP's controller was installed with.
+        account: whom its runs execute as; None lets the server choose.
         now: the present.
 
     Raises:
@@ -111,6 +116,7 @@ def make_plan(
         recurrence=recurrence,
         cron=there.text,
         version_name=version_name,
+        account=account,
         parameters={
             "spec": dump_spec(spec),
             "store": store,

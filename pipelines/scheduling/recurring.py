@@ -163,6 +163,7 @@ class Schedules:
                 pipeline_id=pipeline_id,
                 version_id=version_id,
                 enabled=enabled,
+                service_account=plan.account,
             )
 
     def _pages(self, name: str) -> Iterator[Any]:

@@ -148,4 +148,6 @@ def test_flags_win_over_settings():
     assert address_from(settings).url == "http://set"
     assert address_from(settings, host="http://flag", namespace="flag").namespace == "flag"
     assert address_from(settings, context="mlops").host == ""
+    assert address_from(Settings(kfp_service_account="mine")).account == "mine"
+    assert KfpAddress(namespace="elsewhere").account is None  # ours is in kubeflow
     assert "secret" not in repr(settings) + repr(address_from(settings))

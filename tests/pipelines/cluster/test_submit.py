@@ -29,6 +29,7 @@ def test_a_run_gets_its_name_its_parameters_and_its_models_experiment(kfp, send)
     assert run["runtime_config"]["parameters"] == GIVEN
     assert experiment["display_name"] == sent.experiment == "driftline-flights"
     assert kfp.versions[sent.version]["description"] == "driftline:1"
+    assert run["service_account"] == "driftline-runner"
 
 
 def test_the_same_name_is_the_same_run_until_it_fails(kfp, send):

@@ -99,4 +99,5 @@ def spec_with(pipeline="monitoring", model="orders", **schedule):
 
 def plan_with(cron="0 0 6 * * *", pipeline="monitoring", **schedule):
     spec = spec_with(pipeline, cron=cron, **schedule)
-    return make_plan(spec, pipeline, "s3://store", version_name("driftline-monitoring", YAML))
+    version = version_name("driftline-monitoring", YAML)
+    return make_plan(spec, pipeline, "s3://store", version, account="driftline-runner")

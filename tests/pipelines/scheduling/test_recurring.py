@@ -1,3 +1,4 @@
+import dataclasses
 import threading
 
 import pytest
@@ -22,6 +23,7 @@ def test_a_new_schedule_runs_one_at_a_time_and_catches_nothing_up(bench):
     assert applied.outcome == "created"
     assert bench.present == [SIX]
     assert (made["max_concurrency"], made["no_catchup"]) == (1, True)
+    assert made["service_account"] == "driftline-runner"
     given = made["runtime_config"]["parameters"]
     assert (given["start"], given["end"], given["as_of"]) == ("scheduled-monitoring",) * 3
     assert given["run"] == "auto"
@@ -33,6 +35,14 @@ def test_applying_twice_changes_nothing(bench):
 
     assert bench.apply(plan_with()).outcome == "unchanged"
     assert bench.kfp.recurring == before
+
+
+def test_another_account_replaces_the_schedule(bench):
+    bench.apply(plan_with())
+    other = dataclasses.replace(plan_with(), account="default-editor")
+    assert bench.apply(other).outcome == "replaced"
+    (made,) = bench.kfp.recurring.values()
+    assert made["service_account"] == "default-editor"
 
 
 @pytest.mark.parametrize(
