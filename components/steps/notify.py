@@ -20,7 +20,7 @@ def notify_step(context: Context, state: str, error: str) -> str:
     Returns:
         The line.
     """
-    entries = context.journal.entries()
+    entries = [entry for entry in context.journal.entries() if entry.step != "notify"]
     message = compose(context.spec.model, str(context.window), context.run, state, error, entries)
     print(message.line, flush=True)
     if _told(context, message):
