@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from components.core.errors import ReleaseError
+from components.core.errors import ReleaseError, UsageError
 from components.core.words import count_of
 from pipelines.console import Console
 from pipelines.settings import Settings
@@ -17,8 +19,32 @@ from pipelines.settings import Settings
 if TYPE_CHECKING:
     from components.core.storage import Store
     from components.release.target import Progress, Target
+    from components.spec.model import Spec as SpecModel
 
 app = typer.Typer(help="What is deployed, what was, and back again.", no_args_is_help=True)
+_PLACES = ("local", "cluster")
+_WHERE: ContextVar[tuple[str, ExitStack]] = ContextVar("where the releases are")
+
+
+@app.callback()
+def place(
+    context: typer.Context,
+    target: Annotated[
+        str,
+        typer.Option(
+            help="Whose releases: of runs here (local), or on the kubeconfig's cluster (cluster)."
+        ),
+    ] = "local",
+) -> None:
+    """What is deployed, what was, and back again.
+
+    Example: driftline releases --target cluster list
+    """
+    if target not in _PLACES:
+        raise UsageError(f"--target {target!r} is not known; choose {' or '.join(_PLACES)}")
+    # Typer gives its context to callbacks alone; the ways that a command opens end with it.
+    _WHERE.set((target, context.with_resource(ExitStack())))
+
 
 Spec = Annotated[str, typer.Option(help="The spec that describes the model.")]
 StoreOption = Annotated[str, typer.Option(help="The store: a folder or any fsspec address.")]
@@ -231,17 +257,34 @@ class _Last:
 
 
 def _place(spec: str, store: str) -> tuple[Store, str]:
-    from components.core.storage import Store
-    from components.spec.load import load_spec
-
-    settings = Settings.read(os.environ)
-    return Store(store or settings.store), load_spec(spec or settings.spec).model
+    place, loaded = _opened(spec, store)
+    return place, loaded.model
 
 
 def _target(spec: str, store: str) -> Target:
-    from components.core.storage import Store
     from components.release.targets import open_target
+
+    place, loaded = _opened(spec, store)
+    return open_target(loaded, place)
+
+
+def _opened(spec: str, store: str) -> tuple[Store, SpecModel]:
+    """The store and the spec; a cluster's store is reached until the command ends."""
+    from components.core.storage import Store
     from components.spec.load import load_spec
 
     settings = Settings.read(os.environ)
-    return open_target(load_spec(spec or settings.spec), Store(store or settings.store))
+    loaded = load_spec(spec or settings.spec)
+    address = store or settings.store
+    where, stack = _WHERE.get()
+    if where == "cluster":
+        from components.spec.places import for_a_cluster
+        from pipelines.cluster.address import KfpAddress
+        from pipelines.cluster.store import STORE, reaching
+
+        if not store and settings.store == Settings.store:  # nobody has named one
+            address = STORE
+        kubeflow = KfpAddress(namespace=settings.kfp_namespace)
+        stack.enter_context(reaching(address, kubeflow, loaded.cluster.store_secret))
+        loaded = for_a_cluster(loaded, address)
+    return Store(address), loaded

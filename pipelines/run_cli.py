@@ -128,7 +128,8 @@ def _request(
         return request
     from dataclasses import replace
 
-    from pipelines.cluster.run import STORE, for_cluster
+    from pipelines.cluster.run import for_cluster
+    from pipelines.cluster.store import STORE
 
     if not store and settings.store == Settings.store:  # nobody has named one
         request = replace(request, store=STORE)

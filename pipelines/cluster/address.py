@@ -13,6 +13,8 @@ INSTALLED_IN = "kubeflow"
 RUNNER = "driftline-runner"
 """The account of `manifests/cluster`, which may do what a step needs and nothing else."""
 
+# Where scripts/open_ui.sh opens it, unless something else is there.
+UI = "http://localhost:8080"
 _SCHEME = re.compile(r"https?://[^/]")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -73,8 +75,8 @@ class KfpAddress:
         return self.service_account or (RUNNER if ours else None)
 
     def run_page(self, run_id: str) -> str:
-        """A run's address in the UI; behind a kubeconfig, what comes after the UI's own."""
-        return f"{self.url}/#/runs/details/{run_id}"
+        """A run's address in the UI; through a kubeconfig, where the UI is once it is opened."""
+        return f"{self.url or UI}/#/runs/details/{run_id}"
 
 
 def address_from(

@@ -17,13 +17,10 @@ from pipelines.cluster.follow import Ended, StuckError, Tell, follow, step_names
 from pipelines.cluster.patience import Patience
 from pipelines.cluster.run_pods import RunPods, pods_of
 from pipelines.cluster.steps import check_secrets
-from pipelines.cluster.store import reaching
+from pipelines.cluster.store import STORE, reaching
 from pipelines.cluster.submit import Submitted, submit
 from pipelines.compile import compiled
 from pipelines.runs import RunRequest, RunResult
-
-# Where Kubeflow Pipelines keeps its own files, which is there wherever it is.
-STORE = "s3://mlpipeline/driftline"
 
 
 class RunFailedError(DriftlineError):

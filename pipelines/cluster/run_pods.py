@@ -69,7 +69,7 @@ class RunPods:
         return cluster.find("Pod", f"pipeline/runid={self._run_id}")
 
     def _from_cluster(self, cluster: Cluster, step: str) -> str:
-        place = re.compile(rf"\.{re.escape(step)}\.executor(\(\d+\))?$")
+        place = re.compile(rf"\.{re.escape(step)}(\(\d+\))?\.executor(\(\d+\))?$")
         pods = [
             pod
             for pod in self._find(cluster)

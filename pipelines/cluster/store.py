@@ -16,6 +16,8 @@ from pipelines.cluster.address import KfpAddress
 from pipelines.cluster.steps import STORE_KEYS
 from pipelines.cluster.tunnel import listening, open_pod
 
+# Where Kubeflow Pipelines keeps its own files, which is there wherever it is.
+STORE = "s3://mlpipeline/driftline"
 _SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)(\.svc(\.cluster\.local)?)?")
 _ENDPOINT = STORE_KEYS[2]
 _TIMEOUT_S = (5, 30)

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.cluster.run import STORE
+from pipelines.cluster.store import STORE
 
 
 @pytest.fixture
