@@ -17,6 +17,8 @@ from components.core.errors import UsageError
 from components.spec.model import Spec
 
 PIPELINES = ("training", "monitoring")
+# libyaml's, where it is there: these files have thousands of lines.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _IMAGE = re.compile(
     r"([a-z0-9][-a-z0-9._]*(:\d+)?/)?[a-z0-9][-a-z0-9._]*(/[a-z0-9][-a-z0-9._]*)*"
     r"(:(?P<tag>\w[-.\w]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?"
@@ -82,8 +84,13 @@ def compiled(name: str, image: str = "", spec: Spec | None = None) -> str:
         text = draft.read_text(encoding="utf-8")
     lines = text.splitlines(keepends=True)
     heading = "".join(itertools.takewhile(lambda line: line.startswith("#"), lines))
-    ir, platform = dress(yaml.safe_load(text), image or IMAGE, spec)
+    ir, platform = dress(documents(text)[0], image or IMAGE, spec)
     return f"{heading}{_dump(ir)}---\n{_dump(platform)}"
+
+
+def documents(text: str) -> list[Any]:
+    """The documents of an IR YAML: the pipeline's, and its platform's where there is one."""
+    return list(yaml.load_all(text, Loader=_LOADER))
 
 
 def check_image(image: str) -> None:

@@ -280,10 +280,10 @@ def _opened(spec: str, store: str) -> tuple[Store, SpecModel]:
     if where == "cluster":
         from components.spec.places import for_a_cluster
         from pipelines.cluster.address import KfpAddress
-        from pipelines.cluster.store import STORE, reaching
+        from pipelines.cluster.store import reaching
+        from pipelines.scheduling.targets import store_on_cluster
 
-        if not store and settings.store == Settings.store:  # nobody has named one
-            address = STORE
+        address = store or store_on_cluster(settings)
         kubeflow = KfpAddress(namespace=settings.kfp_namespace)
         stack.enter_context(reaching(address, kubeflow, loaded.cluster.store_secret))
         loaded = for_a_cluster(loaded, address)

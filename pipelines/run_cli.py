@@ -109,6 +109,7 @@ def _request(
     from components.spec.load import load_spec
     from components.spec.places import for_this_machine
     from pipelines.runs import RunRequest, new_name
+    from pipelines.scheduling.targets import store_on_cluster
 
     settings = _settings()
     if as_of != "now":
@@ -119,20 +120,15 @@ def _request(
     request = RunRequest(
         pipeline=pipeline,
         spec=loaded if target == "cluster" else for_this_machine(loaded),
-        store=store or settings.store,
+        store=store or (settings.store if target == "local" else store_on_cluster(settings)),
         window=Window.parse(window),
         as_of=as_of,
         name=name or new_name(pipeline),
     )
-    if target != "cluster":
+    if target == "local":
         return request
-    from dataclasses import replace
-
     from pipelines.cluster.run import for_cluster
-    from pipelines.cluster.store import STORE
 
-    if not store and settings.store == Settings.store:  # nobody has named one
-        request = replace(request, store=STORE)
     return for_cluster(request)
 
 

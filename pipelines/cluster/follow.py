@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import yaml
-
 from components.core.errors import ClusterError
 from pipelines.cluster.patience import Patience
 from pipelines.cluster.refusals import said
 from pipelines.cluster.run_pods import RunPods
 from pipelines.cluster.submit import FINAL
+from pipelines.compile import documents
 
 _POLL_S = 3.0
 # What keeps a pod from beginning is said at once; so long it may last before it is a failure.
@@ -30,11 +29,12 @@ class StuckError(ClusterError):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended."""
+    """How a run ended: its state, the steps that failed, first first, and all that it was."""
 
     state: str
     stopped: bool
     failed: tuple[Any, ...]
+    details: tuple[Any, ...] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -44,7 +44,7 @@ class Ended:
 
 def step_names(text: str) -> frozenset[str]:
     """The names that a pipeline's steps have among a run's tasks: not drivers, nor groups."""
-    ir = next(yaml.safe_load_all(text))
+    ir = documents(text)[0]
     steps = {name for name, part in ir["components"].items() if "executorLabel" in part}
     return frozenset(
         name
@@ -117,9 +117,12 @@ def _tell_troubles(pods: RunPods, since: dict[str, float], tell: Tell, now: floa
 
 def _steps_of(run: Any, steps: Collection[str]) -> list[Any]:
     """The run's tasks that are steps, in the order in which they began."""
-    details = (run.run_details.task_details if run.run_details else None) or []
-    found = [task for task in details if task.display_name in steps]
+    found = [task for task in _details(run) if task.display_name in steps]
     return sorted(found, key=lambda task: (_time(task.start_time), task.display_name))
+
+
+def _details(run: Any) -> list[Any]:
+    return (run.run_details.task_details if run.run_details else None) or []
 
 
 def _ended(run: Any, steps: Collection[str]) -> Ended:
@@ -130,6 +133,7 @@ def _ended(run: Any, steps: Collection[str]) -> Ended:
         state=str(run.state),
         stopped=stopped,
         failed=tuple(sorted(failed, key=lambda task: _time(task.end_time))),
+        details=tuple(_details(run)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,6 +22,8 @@ from pipelines.cluster.store import STORE, reaching
 from pipelines.cluster.submit import Submitted, submit
 from pipelines.compile import compiled
 from pipelines.runs import RunRequest, RunResult
+
+_RAISED = re.compile(r"^\s*(\w[\w.]*(?:Error|Exception): .*)$", re.MULTILINE)
 
 
 class RunFailedError(DriftlineError):
@@ -151,12 +154,13 @@ def _failure(run: ClusterRun, ended: Ended, entries: list[Entry], pods: RunPods)
     if ended.stopped:
         return RunFailedError(f"the run was stopped: {run.page}")
     steps = [task for task in ended.failed if task.display_name != "notify"] or [*ended.failed]
-    log = pods.tail(steps[0]) if steps else ""
+    log = pods.tail(steps[0], ended.details) if steps else ""
     told = [entry for entry in entries if entry.status == "failed" and entry.step != "notify"]
     if told:
         return RunFailedError(f"{told[-1].step}: {told[-1].headline} ({run.page})", log)
     if steps:
-        last = log.splitlines()[-1] if log else "it left no log that can be read from here"
+        raised = _RAISED.findall(log) or log.splitlines()[-1:]
+        last = raised[-1] if raised else "it left no log that can be read from here"
         return RunFailedError(f"{steps[0].display_name} failed: {last} ({run.page})", log)
     return RunFailedError(
         f"the run {ended.state.lower()} before a step did; its page tells more: {run.page}"

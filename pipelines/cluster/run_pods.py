@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from components.core.errors import ClusterError
@@ -12,7 +13,10 @@ from components.release.kubernetes.connect import connect as connect_cluster
 from components.release.kubernetes.refusals import AbsentError
 from pipelines.cluster.address import KfpAddress
 
-_LINES = 20
+_LINES, _READ_LINES = 20, 200
+_EXECUTOR = "executor"
+# What Kubeflow's launcher and Argo's executor add to what the step itself says.
+_FOREIGN = re.compile(r"[IWEF]\d{4} \d\d:|time=\S+ level=|Error: exit status \d+$")
 _UNSCHEDULABLE_S = 60.0
 _NODE_NAME = "workflows.argoproj.io/node-name"
 _MAIN = "main"
@@ -52,18 +56,19 @@ class RunPods:
         found = failing.troubles({}, waiting, _UNSCHEDULABLE_S)
         return [f"{trouble.sentence}; {_remedy(trouble.sentence)}" for trouble in found]
 
-    def tail(self, task: Any) -> str:
-        """The last lines of a step's log; empty where nobody has it.
+    def tail(self, task: Any, details: Sequence[Any]) -> str:
+        """The last lines that a step wrote; empty where nobody has them.
 
         Args:
             task: the step, among the run's tasks.
+            details: all of the run's tasks.
         """
         try:
             step = task.display_name
             found = self._from_cluster(self._cluster, step) if self._cluster else ""
         except (ClusterError, AbsentError):
             found = ""
-        return found or self._from_kubeflow(task)
+        return _own_lines(found or self._from_kubeflow(task, details))
 
     def _find(self, cluster: Cluster) -> list[Any]:
         return cluster.find("Pod", f"pipeline/runid={self._run_id}")
@@ -78,19 +83,28 @@ class RunPods:
         pods.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
         for pod in reversed(pods):
             name = pod["metadata"]["name"]
-            log = cluster.logs(name, _MAIN, lines=_LINES, previous=False)
+            log = cluster.logs(name, _MAIN, lines=_READ_LINES, previous=False)
             if log.strip():
-                return log.strip()
+                return log
         return ""
 
-    def _from_kubeflow(self, task: Any) -> str:
-        """As the UI gets it: the pod's log, or the archived one."""
-        nodes = [child.pod_name for child in task.child_tasks or [] if child.pod_name]
-        for node in nodes:
-            workflow, _, number = node.rpartition("-")
-            for template in _TEMPLATES:
-                if log := self._log(f"{workflow}-{template}-{number}"):
-                    return "\n".join(log.splitlines()[-_LINES:])
+    def _from_kubeflow(self, task: Any, details: Sequence[Any]) -> str:
+        """As the UI gets it: the pod's log, or the archived one.
+
+        Kubeflow names the parent of no task; but the attempts to run this one began with it.
+        """
+        executors = [
+            each
+            for each in details
+            if each.display_name == _EXECUTOR
+            and task.start_time <= each.start_time <= task.end_time
+        ]
+        for each in (*executors, task):
+            for child in reversed(each.child_tasks or []):
+                workflow, _, number = str(child.pod_name).rpartition("-")
+                for template in _TEMPLATES:
+                    if log := self._log(f"{workflow}-{template}-{number}"):
+                        return log
         return ""
 
     def _log(self, pod: str) -> str:
@@ -103,7 +117,8 @@ class RunPods:
                 _preload_content=False,
                 _return_http_data_only=True,
             )
-            return str(answer.data.decode("utf-8", errors="replace")).strip()
+            text = answer.data.decode("utf-8", errors="replace")
+            return "\n".join(text.splitlines()[-_READ_LINES:])
         except Exception:  # whatever it is: the log is an extra, and the failure was told
             return ""
 
@@ -117,6 +132,12 @@ def pods_of(client: Any, address: KfpAddress, run_id: str) -> RunPods:
     except ClusterError:
         cluster = None
     return RunPods(client, run_id, cluster)
+
+
+def _own_lines(log: str) -> str:
+    """The last lines that are the step's own."""
+    lines = [line for line in log.splitlines() if not _FOREIGN.match(line)]
+    return "\n".join(lines[-_LINES:]).strip()
 
 
 def _remedy(sentence: str) -> str:

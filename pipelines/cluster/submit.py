@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import kfp_server_api
-import yaml
 
 from components.core.errors import ClusterError, SpecError, UsageError
 from pipelines.cluster.patience import Patience
 from pipelines.cluster.refusals import TakenError, said
 from pipelines.cluster.versions import by_name, ensure_version
+from pipelines.compile import documents
 
 SUCCEEDED = "SUCCEEDED"
 FINAL = frozenset({SUCCEEDED, "FAILED", "SKIPPED", "CANCELED"})
@@ -62,7 +62,7 @@ def submit(
     """
     _check_size(parameters)
     tries = patience or Patience()
-    ir = next(yaml.safe_load_all(text))
+    ir = documents(text)[0]
     pipeline = str(ir["pipelineInfo"]["name"])
     pipeline_id, version_id = ensure_version(
         client, pipeline, text, description=_described(ir), patience=tries

@@ -76,7 +76,7 @@ def check_target(target: str) -> None:
 
 def store_on_cluster(settings: Settings) -> str:
     """The store of runs on a cluster where no flag names one: the setting's, or the cluster's."""
-    from pipelines.cluster.run import STORE
+    from pipelines.cluster.store import STORE
 
     return settings.store if settings.store != Settings.store else STORE
 

@@ -4,6 +4,7 @@ import yaml
 from google.protobuf.json_format import ParseDict, ParseError
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from pipelines.compile import documents
 from tests.kfp_fake import listing
 from tests.kfp_fake.refusals import EXISTS, RefusedError, UploadRefusedError, invalid, not_found
 
@@ -185,7 +186,7 @@ def _read(body, unread):
         raise UploadRefusedError(400, "Failed to read a pipeline spec file")
     spec = platform = None
     try:
-        for document in yaml.safe_load_all(body["content"]):
+        for document in documents(body["content"]):
             if "pipelineInfo" in document:
                 ParseDict(document, pipeline_spec_pb2.PipelineSpec())
                 spec = document

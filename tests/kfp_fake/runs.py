@@ -197,6 +197,8 @@ def go_on(kfp, run):
     workflow.advance()
     state = workflow.state
     if state != run["state_history"][-1]["state"]:
+        if state == "RUNNING":  # the workflow was reported once before Argo had seen it
+            run["state_history"].append({"update_time": kfp.now()})
         run["state_history"].append({"update_time": kfp.now(), "state": state})
     run["state"] = state
     if workflow.ended:

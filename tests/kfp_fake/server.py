@@ -21,6 +21,8 @@ from tests.kfp_fake.workflow import Acts
 _API = "/apis/v2beta1"
 PROXY = "/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy"
 
+_LOG = re.compile("/apis/v1alpha1/runs/[^/]+/nodes/(?P<pod>[^/]+)/log")
+
 
 @dataclass
 class Fault:
@@ -74,6 +76,7 @@ class FakeKfp(State):
     def __init__(self, **state):
         super().__init__(**state)
         self.faults = []
+        self.logs = {}  # a part of a pod's name, and what that pod wrote
         self.requests = []  # (method, path) of those that were answered
         self.bearers = []  # what came as Authorization, each new one
         self.token = ""  # a bearer that has to be sent, where it is set
@@ -211,11 +214,19 @@ class _Handler(BaseHTTPRequestHandler):
                 "multi_user": self.kfp.multi_user,
                 "pipeline_store": "database",
             }
+        if match := _LOG.fullmatch(path):
+            return self._log(match["pod"])
         for method, pattern, handler in self.kfp.routes:
             match = pattern.fullmatch(path)
             if match and method == self.command:
                 return handler(self.kfp, match, query, body)
         raise _NoRouteError
+
+    def _log(self, pod):
+        for part, text in self.kfp.logs.items():
+            if part in pod:
+                return text
+        raise RefusedError(13, f'pods "{pod}" not found')
 
     def _send(self, status, content, kind="application/json"):
         text = content if isinstance(content, str) else json.dumps(content)

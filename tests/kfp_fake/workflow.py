@@ -71,20 +71,18 @@ class Workflow:
         next(self._steps, None)
 
     def tasks(self, run):
-        """`run_details.task_details`: every node, drivers and groups among them, by its id."""
-        return [
-            {
-                "run_id": run,
-                "task_id": hashlib.sha256(f"{run}{node.id}".encode()).hexdigest()[:36],
-                "display_name": node.name,
-                "create_time": node.began,
-                "start_time": node.began,
-                "end_time": node.ended,
-                **({"state": node.state} if node.state else {}),
-                "child_tasks": [{"pod_name": child} for child in node.children],
-            }
-            for node in sorted(self.nodes, key=lambda node: node.id)
-        ]
+        """`run_details.task_details`: every node, drivers and groups among them, by its id.
+
+        Argo is told to repeat what a node's loss ended, so each node comes twice: as what may be
+        repeated, and as its first attempt, whose name ends in (0). One that was left out is alone.
+        """
+        found = {}
+        for node in self.nodes:
+            attempt = f"{self.name}-{_number(f'{node.id}(0)')}"
+            found[node.id] = _detail(run, node.id, node, node.name, [attempt])
+            if node.state:
+                found[attempt] = _detail(run, attempt, node, f"{node.name}(0)", node.children)
+        return [found[key] for key in sorted(found)]
 
     def _run(self):
         self.state = "RUNNING"
@@ -157,8 +155,7 @@ class Workflow:
 
     def _begin(self, name, parent=None, state="RUNNING"):
         path = f"{self.name}/{len(self.nodes)}/{name}"
-        number = int.from_bytes(hashlib.sha256(path.encode()).digest()[:4])
-        node = Node(f"{self.name}-{number}", name, self._now(), state)
+        node = Node(f"{self.name}-{_number(path)}", name, self._now(), state)
         self.nodes.append(node)
         if parent is not None:
             parent.children.append(node.id)
@@ -166,6 +163,23 @@ class Workflow:
 
     def _end(self, node, state):
         node.state, node.ended = state, self._now()
+
+
+def _number(path):
+    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:4])
+
+
+def _detail(run, key, node, name, children):
+    return {
+        "run_id": run,
+        "task_id": hashlib.sha256(f"{run}{key}".encode()).hexdigest()[:36],
+        "display_name": name,
+        "create_time": node.began,
+        "start_time": node.began,
+        "end_time": node.ended,
+        **({"state": node.state} if node.state else {}),
+        "child_tasks": [{"pod_name": child} for child in children],
+    }
 
 
 def _is_exit(task):

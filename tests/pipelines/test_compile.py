@@ -1,9 +1,8 @@
 import pytest
-import yaml
 
 from components.core.errors import UsageError
 from components.image import IMAGE
-from pipelines.compile import PIPELINES, compile_pipelines
+from pipelines.compile import PIPELINES, compile_pipelines, documents
 
 STEPS = {
     "training": {
@@ -40,7 +39,7 @@ def executors(document):
 
 def pipeline_of(file):
     """The pipeline, without what its platform is told."""
-    return next(yaml.safe_load_all(file.read_text()))
+    return documents(file.read_text())[0]
 
 
 @pytest.fixture(scope="module")

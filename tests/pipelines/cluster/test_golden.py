@@ -15,7 +15,7 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from components.core.errors import SpecError
 from components.spec.load import load_spec, parse_spec
 from pipelines.cluster.steps import check_secrets, needs_of
-from pipelines.compile import PIPELINES, compiled
+from pipelines.compile import PIPELINES, compiled, documents
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FLIGHTS = Path("pipelines/specs/flights.yaml")
@@ -37,7 +37,7 @@ def test_compiled_pipelines_are_as_reviewed(texts, name):
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_every_step_is_bounded_and_unprivileged(texts, name):
-    ir, platform = yaml.safe_load_all(texts[name])
+    ir, platform = documents(texts[name])
     configs = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     executors = ir["deploymentSpec"]["executors"]
     assert configs.keys() == executors.keys()
@@ -54,7 +54,7 @@ def test_every_step_is_bounded_and_unprivileged(texts, name):
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_only_what_may_be_done_twice_is_repeated(texts, name):
-    ir, _ = yaml.safe_load_all(texts[name])
+    ir, _ = documents(texts[name])
     repeated, once = set(), set()
     for part in (ir["root"], *ir["components"].values()):
         for task in part.get("dag", {}).get("tasks", {}).values():
@@ -98,7 +98,7 @@ def test_secrets_go_only_to_the_steps_that_need_them():
     assert needs_of("notify", given).secrets == {"SLACK": "alerts/slack"}
     assert set(needs_of("ingest", given).secrets) == {"PASSWORD", "KEY"}
     assert needs_of("train", given).secrets == {}
-    _, platform = yaml.safe_load_all(compiled("training", "driftline:golden", given))
+    _, platform = documents(compiled("training", "driftline:golden", given))
     ingest = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-ingest"]
     assert [each["secretName"] for each in ingest["secretAsEnv"]] == ["driftline-store", "db"]
 

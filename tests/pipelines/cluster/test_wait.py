@@ -27,7 +27,7 @@ class Pods(RunPods):
     def troubles(self):
         return self._troubles
 
-    def tail(self, task):
+    def tail(self, task, details):
         return f"{self._log_text}\nthe last words of {task.display_name}"
 
 
@@ -124,3 +124,13 @@ def test_a_store_out_of_reach_is_said_and_is_no_failure(kfp, started, told, pati
     result = wait(started, lambda step, word: told.append((step, word)), Pods(), patience)
     assert result.line == "the run ended"
     assert "out of reach from here: the tunnel is closed" in told[-1][1]
+
+
+def test_without_a_kubeconfig_the_log_comes_from_kubeflow(kfp, started, told, patience):
+    kfp.acts.fails.add("ingest-2")
+    noise = "I1127 23:04:27.4 16 launcher_v2.go:206] publish success.\nError: exit status 1\n"
+    kfp.logs["-retry-system-container-impl-"] = f"Traceback\nDataError: no rows\n{noise}"
+    pods = RunPods(started.client, started.submitted.run_id, None)
+    with pytest.raises(RunFailedError, match=r"ingest-2 failed: DataError: no rows \(") as failed:
+        wait(started, lambda step, word: told.append((step, word)), pods, patience)
+    assert failed.value.log == "Traceback\nDataError: no rows"
