@@ -6,25 +6,22 @@ import contextlib
 import logging
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 
-from components.core.claim import claimed
 from components.core.errors import ConflictError, DriftlineError, StoreError
 from components.core.storage import Store
 from components.core.window import Window
 from components.decision.asked import Asked, AskedRuns, Outcome, State
 from components.decision.record import grant, settled
 from components.release.targets import open_target
-from components.spec.load import dump_spec
 from components.spec.model import Spec
 from pipelines.cluster.refusals import UnreachedError
 from pipelines.runs import RunRequest
+from pipelines.scheduling import alone
 
 _logger = logging.getLogger(__name__)
 
@@ -177,14 +174,7 @@ class Here:
             ConflictError: when another process does.
             StoppedError: when it was ended from here.
         """
-        name = f"{request.spec.model}/claims/{request.name}.json"
-        with (
-            claimed(Store(request.store), name, f"the run {request.name}"),
-            tempfile.TemporaryDirectory(prefix="driftline-") as scratch,
-        ):
-            spec = Path(scratch) / "spec.json"
-            spec.write_text(dump_spec(request.spec), encoding="utf-8")
-            said = self._run([*_COMMAND, *_flags(request, spec)])
+        said = self._run(alone.write(request))
         if self._stopped:
             raise StoppedError("ended; the next start carries on")
         told = request.journal.read("notify")
@@ -197,27 +187,23 @@ class Here:
             with contextlib.suppress(OSError):
                 self._process.terminate()
 
-    def _run(self, command: list[str]) -> tuple[State, str]:
+    def _run(self, request: str) -> tuple[State, str]:
         with subprocess.Popen(  # noqa: S603 # our own program
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", alone.__name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         ) as process:
             self._process = process
             if self._stopped:
                 process.terminate()
-            _, error = process.communicate()
+            _, error = process.communicate(request)
         self._process = None
-        last = error.strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
-        return ("ended", "done") if process.returncode == 0 else ("failed", last[0])
-
-
-_COMMAND = [sys.executable, "-m", "pipelines"]
-
-
-def _flags(request: RunRequest, spec: Path) -> list[str]:
-    return [
-        *("run", request.pipeline, "--window", str(request.window), "--name", request.name),
-        *("--as-of", request.as_of, "--store", request.store, "--spec", str(spec)),
-    ]
+        last = (error.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+        if process.returncode == alone.TAKEN:
+            raise ConflictError(last)
+        return ("ended", "done") if process.returncode == 0 else ("failed", last)
 
 
 def on_cluster(start: Callable[[RunRequest], str]) -> Carrier:
