@@ -52,6 +52,14 @@ driftline_seconds() {
     esac
 }
 
+# driftline_version OPTION VALUE: refuses what is no version of Kubernetes.
+driftline_version() {
+    driftline_value "$@"
+    if [[ ! "$2" =~ ^v?[0-9]+\.[0-9]+(\.[0-9]+)?$ ]]; then
+        driftline_usage "$1 takes a version like v1.36.1, not '$2'"
+    fi
+}
+
 # driftline_name OPTION VALUE: refuses what Kubernetes takes for no name.
 driftline_name() {
     driftline_value "$@"

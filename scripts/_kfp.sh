@@ -59,7 +59,7 @@ driftline_kfp_check_checkout() {
 # The version of the KFP that runs, by its API server's image; empty for none.
 driftline_kfp_running() {
     driftline_ask get deployment ml-pipeline -n "$driftline_kfp_namespace" \
-        -o jsonpath='{.spec.template.spec.containers[0].image}' 2>/dev/null | sed 's/.*://' || true
+        -o jsonpath='{.spec.template.spec.containers[0].image}' 2>/dev/null | sed -e 's/@.*//' -e 's/.*://' || true
 }
 
 # Whether install_kfp.sh installed the KFP that runs: it leaves this ConfigMap.

@@ -124,16 +124,26 @@ report() {
     for entry in $(printf '%s\n' ${unwell[@]+"${unwell[@]}"} | sort -u); do driftline_explain "$entry"; done
 }
 
-problems=() unwell=() found=() environments=() profile='' nodes=
-if command -v minikube >/dev/null; then
-    profile="$(driftline_profile_state "${context:-$driftline_profile_default}")"
+# The cluster, or a sentence about why it cannot be asked.
+reach() {
+    if command -v minikube >/dev/null; then
+        profile="$(driftline_profile_state "${context:-$driftline_profile_default}")"
+    fi
     case "$profile" in
         absent) profile='' ;;
         stopped) driftline_fail "the profile ${context:-$driftline_profile_default} is stopped; scripts/cluster_up.sh starts it" ;;
     esac
+    driftline_choose_context "$context"
+    driftline_need_api
+}
+
+problems=() unwell=() found=() environments=() profile='' nodes=
+if [ -n "$json" ] && ! said="$(reach 2>&1)"; then
+    problems=("${said#driftline: }")
+    report
+    exit 1
 fi
-driftline_choose_context "$context"
-driftline_need_api
+reach
 found+=("$(json_pair context "$(json_string "$driftline_context")")" "$(json_pair server "$(json_string "$(driftline_server)")")")
 look_at_cluster
 look_at_kfp

@@ -42,21 +42,21 @@ HELP
 }
 
 context='' profile='' driver='' cpus='' memory='' disk=40g nodes=1 kubernetes="$driftline_kubernetes_version"
-cni=kindnet keep='' environment=development image='' push='' offline='' limit=1200 start=() manifests=()
+cni=kindnet keep='' environment=development image='' push='' offline='' limit=1200 sized='' start=() manifests=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --help | -h) help && exit ;;
         --*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" && continue ;;
         --context) driftline_value "$@" && context="$2" && shift ;;
-        --profile) driftline_name "$@" && profile="$2" && shift ;;
-        --driver) driftline_name "$@" && driver="$2" && shift ;;
-        --cpus) driftline_count "$@" && cpus="$2" && shift ;;
-        --memory) driftline_size "$@" && memory="$2" && shift ;;
-        --disk-size) driftline_size "$@" && disk="$2" && shift ;;
-        --nodes) driftline_count "$@" && nodes="$2" && shift ;;
-        --kubernetes) driftline_value "$@" && kubernetes="v${2#v}" && shift ;;
-        --cni) driftline_name "$@" && cni="$2" && shift ;;
-        --keep-context) keep=yes ;;
+        --profile) driftline_name "$@" && profile="$2" sized=yes && shift ;;
+        --driver) driftline_name "$@" && driver="$2" sized=yes && shift ;;
+        --cpus) driftline_count "$@" && cpus="$2" sized=yes && shift ;;
+        --memory) driftline_size "$@" && memory="$2" sized=yes && shift ;;
+        --disk-size) driftline_size "$@" && disk="$2" sized=yes && shift ;;
+        --nodes) driftline_count "$@" && nodes="$2" sized=yes && shift ;;
+        --kubernetes) driftline_version "$@" && kubernetes="v${2#v}" sized=yes && shift ;;
+        --cni) driftline_name "$@" && cni="$2" sized=yes && shift ;;
+        --keep-context) keep=yes sized=yes ;;
         --environment) driftline_environment_name "$@" && environment="$2" && shift ;;
         --model | --store-env) driftline_value "$@" && manifests+=("$1" "$2") && shift ;;
         --image) driftline_value "$@" && image="$2" && shift ;;
@@ -67,8 +67,8 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ -z "$context" ] || [ -z "$profile$driver$cpus$memory" ] || driftline_usage \
-    "--context uses a cluster that is there; --profile, --driver, --cpus and --memory make one"
+[ -z "$context" ] || [ -z "$sized" ] || driftline_usage \
+    "--context uses a cluster that is there; the options of the minikube cluster make one"
 [ -z "$context" ] || [ -n "$image" ] || driftline_usage \
     "--context needs --image, driftline's image in a registry that the cluster's nodes reach"
 [ -z "$image" ] || [ -n "$push" ] || driftline_image_name --image "$image"
@@ -134,9 +134,6 @@ provide_image() {
         bash "$driftline_root/scripts/build_image.sh" --image "$image" --push | tail -n 1
     elif [ -n "$image" ]; then
         printf '%s\n' "$image"
-    elif [ -n "$offline" ]; then
-        bash "$driftline_root/scripts/build_image.sh" --profile "$name" --load "$offline/driftline.tar" |
-            tail -n 1
     else
         bash "$driftline_root/scripts/build_image.sh" --profile "$name" \
             ${offline:+--load "$offline/driftline.tar"} | tail -n 1

@@ -24,18 +24,21 @@ def run_bash(*arguments, **options):
     )
 
 
+@pytest.fixture(scope="session")
+def stamp():
+    """What says that an environment was made from this lock."""
+    return run_bash("-c", f". {SCRIPTS}/_env.sh; driftline_checksum").stdout
+
+
 @pytest.fixture
-def installed(tmp_path):
+def installed(tmp_path, stamp):
     """A Python environment whose stamp says that it is complete."""
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
     for name in ("driftline", "python"):
         (venv / "bin" / name).write_text('#!/bin/sh\necho "$(basename "$0") $*"\n')
         (venv / "bin" / name).chmod(0o755)
-    stamp = run_bash(
-        "-c", f". {SCRIPTS}/_env.sh; driftline_checksum", env={"DRIFTLINE_VENV": str(venv)}
-    )
-    (venv / ".driftline-lock").write_text(stamp.stdout)
+    (venv / ".driftline-lock").write_text(stamp)
     return str(venv)
 
 

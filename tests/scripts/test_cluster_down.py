@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 MINIKUBES = "minikube.sigs.k8s.io"
@@ -51,6 +53,9 @@ def test_stopping_asks_nothing_and_keeps_everything(up):
     stopped = up.run("cluster_status.sh")
     assert stopped.returncode == 1
     assert "is stopped; scripts/cluster_up.sh starts it" in stopped.stderr
+    found = json.loads(up.run("cluster_status.sh", "--json").stdout)
+    assert found["healthy"] is False
+    assert "is stopped" in found["problems"][0]
 
 
 def test_a_profile_that_was_made_again_by_hand_is_not_ours(up):

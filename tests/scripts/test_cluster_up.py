@@ -179,7 +179,8 @@ def test_an_image_that_is_pushed_gets_the_tag_that_it_was_built_with(machine):
         (["--image", "driftline:latest"], "not 'latest'"),
         (["--image", "localhost:5000/driftline"], "an image with its tag"),
         (["--context", "staging"], "--context needs --image"),
-        ([*EXISTING, "--cpus", "2"], "--context uses a cluster that is there"),
+        ([*EXISTING, "--nodes", "2"], "--context uses a cluster that is there"),
+        (["--kubernetes", "newest"], "a version like v1.36.1, not 'newest'"),
         (["--nodez"], "there is no option '--nodez'; see"),
     ],
 )
