@@ -87,8 +87,8 @@ def _in_cluster() -> Any:
         problem = " ".join(str(error).split())
         raise ClusterError(
             f"this pod has no account to reach the cluster with: {problem} ({account.folder}); "
-            "mount the Secret driftline-deployer there, or let the pod mount its service account's "
-            "token (automountServiceAccountToken: true)"
+            f"mount the Secret driftline-deployer at {_DEPLOYER}, or let the pod mount its service "
+            "account's token (automountServiceAccountToken: true)"
         ) from None
     configuration.refresh_api_key_hook = account
     account(configuration)
