@@ -63,19 +63,25 @@ driftline_archive_name() {
     printf '%s\n' "${name#docker.io/library/}"
 }
 
-# The tag that tells what the image is made of: `git describe`, and a digest of what was changed
-# since, so that a name never stands for two images.
+# What the image is made of.
+driftline_inputs=(components pipelines requirements.lock pyproject.toml README.md LICENSE .dockerignore
+    scripts/_pins.sh manifests/image)
+
+# Whether something of it differs from the commit.
+driftline_dirty() {
+    [ -n "$(git -C "$driftline_root" status --porcelain --untracked-files=all -- "${driftline_inputs[@]}")" ]
+}
+
+# The tag that tells what is in the image: `git describe`, and a digest of what was changed since,
+# so that a name never stands for two images.
 driftline_image_tag() {
-    local tag inputs changes
-    inputs=(components pipelines requirements.lock pyproject.toml README.md LICENSE .dockerignore
-        scripts/_pins.sh manifests/image)
+    local tag changes
     driftline_need git
     tag="$(git -C "$driftline_root" describe --tags --always 2>/dev/null)" ||
         driftline_fail "$driftline_root is no git working copy with a commit, so its image has no" \
             "version; name one with --tag"
-    changes="$(git -C "$driftline_root" status --porcelain --untracked-files=all -- "${inputs[@]}")"
-    if [ -n "$changes" ]; then
-        changes="$(driftline_changes "${inputs[@]}" | git hash-object --stdin)"
+    if driftline_dirty; then
+        changes="$(driftline_changes "${driftline_inputs[@]}" | git hash-object --stdin)"
         tag="$tag-dirty-${changes:0:8}"
     fi
     printf '%s' "$tag" | tr -c 'A-Za-z0-9_.-' - | sed 's/^[.-]*//' | cut -c 1-128
@@ -96,9 +102,9 @@ driftline_changes() {
 driftline_image_commit() {
     local commit
     commit="$(git -C "$driftline_root" rev-parse HEAD 2>/dev/null)" || return 0
-    case "$1" in
-        *-dirty-*) commit="$commit-dirty" ;;
-    esac
+    if driftline_dirty; then
+        commit="$commit-dirty"
+    fi
     printf '%s\n' "$commit"
 }
 

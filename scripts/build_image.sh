@@ -73,7 +73,7 @@ check() {
 # build_arguments PREFIX: what the Dockerfile is told, one argument a line.
 build_arguments() {
     local version="${image##*:}"
-    printf '%s\n' "${1}IMAGE=$image" "${1}COMMIT=$(driftline_image_commit "$version")" \
+    printf '%s\n' "${1}IMAGE=$image" "${1}COMMIT=$(driftline_image_commit)" \
         "${1}VERSION=$version" ${base:+"${1}BASE=$base"}
 }
 
@@ -113,6 +113,8 @@ in_minikube() {
     first="$(driftline_nodes "$profile" | head -n 1)"
     if driftline_node_holds "$profile" "$first" "$image"; then
         driftline_say "$image is in profile $profile already"
+        [ -z "$tag" ] || driftline_say "a tag of your own does not tell what is in it; to build it" \
+            "anew: minikube -p $profile image rm $image, or another --tag"
     else
         build_in_minikube "$first"
     fi
