@@ -80,7 +80,7 @@ class RunResult:
     def line(self) -> str:
         """The run in one line, as it was told to people."""
         told = self.said("notify")
-        return told.headline if told else "the run ended"
+        return told.headline if told else "the run succeeded"
 
     def document(self) -> dict[str, Any]:
         """The result for machines."""

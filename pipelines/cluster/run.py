@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -101,7 +102,13 @@ def start(
     text = compiled(request.pipeline, image, request.spec)
     client = connect(address)
     submitted = submit(
-        client, text, request.name, request.spec.model, request.parameters(), patience
+        client,
+        text,
+        request.name,
+        request.spec.model,
+        request.parameters(),
+        patience,
+        again=lambda: _forget(request, address),
     )
     return ClusterRun(client, address, request, submitted, step_names(text))
 
@@ -138,6 +145,18 @@ def wait(
 def _is_relative(path: str) -> bool:
     """Whether it lies below some working folder; an absolute path may be one of the image's."""
     return "://" not in path and not PurePosixPath(path).is_absolute()
+
+
+def _forget(request: RunRequest, address: KfpAddress) -> None:
+    """Forget what the steps of a failed run said, as a run here does, before it is run again.
+
+    Where the store is out of reach, each step that runs again replaces what it had said.
+    """
+    with (
+        contextlib.suppress(DriftlineError),
+        reaching(request.store, address, request.spec.cluster.store_secret),
+    ):
+        request.journal.clear()
 
 
 def _said(run: ClusterRun, tell: Tell) -> list[Entry]:

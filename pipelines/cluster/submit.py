@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ def submit(
     model: str,
     parameters: Mapping[str, str],
     patience: Patience | None = None,
+    again: Callable[[], object] = lambda: None,
 ) -> Submitted:
     """Upload a pipeline where its content is new, and run it.
 
@@ -54,6 +55,7 @@ def submit(
         model: the spec's model; each has an experiment of its own.
         parameters: the pipeline's parameters.
         patience: how to go on after a server that did not answer.
+        again: called before a run of a name is created that an earlier run had.
 
     Raises:
         UsageError: when a run of that name has other parameters.
@@ -82,6 +84,8 @@ def submit(
     if alive := _oldest_alive(earlier):
         _check_same(alive, parameters)
         return _submitted(alive, experiment, found=True)
+    if earlier:
+        again()
     known = {run.run_id for run in earlier}
     made = tries.call(lambda: _create(client, experiment_id, body, known))
     return _submitted(_only_one(client, experiment_id, made, tries), experiment, found=False)

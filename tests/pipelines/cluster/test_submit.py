@@ -15,8 +15,9 @@ GIVEN = {"spec": "{}", "store": "s3://b/d", "end": "2013-04-01", "run": "r"}
 
 @pytest.fixture
 def send(client, training, patience):
-    def sent(name="r", **changes):
-        return submit(client, training, name, "flights", {**GIVEN, **changes}, patience)
+    def sent(name="r", again=lambda: None, **changes):
+        given = {**GIVEN, **changes}
+        return submit(client, training, name, "flights", given, patience, again)
 
     return sent
 
@@ -39,7 +40,9 @@ def test_the_same_name_is_the_same_run_until_it_fails(kfp, send):
     kfp.runs[first.run_id]["state"] = "SUCCEEDED"
     assert send().run_id == first.run_id
     kfp.runs[first.run_id]["state"] = "FAILED"
-    later = send()
+    forgotten = []
+    later = send(again=lambda: forgotten.append(len(kfp.runs)))
+    assert forgotten == [1]  # before the second run began
     assert (later.run_id != first.run_id, later.found) == (True, False)
     assert send().run_id == later.run_id
 

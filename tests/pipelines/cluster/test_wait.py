@@ -122,7 +122,7 @@ def test_a_store_out_of_reach_is_said_and_is_no_failure(kfp, started, told, pati
 
     monkeypatch.setattr(Journal, "entries", away)
     result = wait(started, lambda step, word: told.append((step, word)), Pods(), patience)
-    assert result.line == "the run ended"
+    assert result.line == "the run succeeded"
     assert "out of reach from here: the tunnel is closed" in told[-1][1]
 
 
