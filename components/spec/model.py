@@ -313,7 +313,7 @@ class Kubernetes(Part):
     replicas that serve a new release first, watched by the guard, before the others follow; 0 for
     none. A rollout that makes no progress for `progress` has failed. `store_secret` names the
     secret with the store's credentials as environment, "" where the pods need none, `token_secret`
-    the one whose key `token` clients have to send; `image` is the driftline image by default.
+    the one whose key `token` clients have to send; `image` is by default the one that deploys.
     `force` takes fields of the Deployment and what surrounds it that another field manager has set;
     without it, a rollout that would change one is refused, and the field and its manager are named.
     """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from components.core import build
 from components.core.errors import ConflictError, ReleaseError, UsageError
 from components.core.storage import Store
 from components.core.window import parse_time
@@ -62,7 +64,8 @@ class KubernetesTarget(Target):
 
     @cached_property
     def _workload(self) -> Workload:
-        image = self._spec.serving.kubernetes.image or IMAGE
+        # In a step on a cluster it is the step's own image: that one can be pulled there.
+        image = self._spec.serving.kubernetes.image or os.environ.get(build.IMAGE) or IMAGE
         return self._kind(self._connect(), self._spec, self._store.address, image)
 
     def _by_configuration(self) -> Cluster:

@@ -1,5 +1,6 @@
 import pytest
 
+from components.core import build
 from components.core.errors import ClusterError, ConflictError, ReleaseError, UsageError
 from components.core.storage import Store
 from components.release.kubernetes.names import FIRST_MANAGER, MANAGER, UNDERWAY
@@ -210,6 +211,16 @@ def test_force_takes_what_somebody_else_set(world):
     template = world.cluster.deployment()["spec"]["template"]["spec"]
     assert template["containers"][0]["image"] != "mine:1"
     assert world.cluster.serving() == ["v2", "v2"]
+
+
+def test_servers_run_in_the_image_that_deploys_them(world, monkeypatch):
+    monkeypatch.setenv(build.IMAGE, "registry.example.com/driftline:1.2")
+
+    world.deploy("v1", None)
+
+    template = world.cluster.deployment()["spec"]["template"]["spec"]
+    used = template["containers"] + template["initContainers"]
+    assert {container["image"] for container in used} == {"registry.example.com/driftline:1.2"}
 
 
 def test_what_others_add_stays(world):
