@@ -98,6 +98,7 @@ class _Warm:
             importlib.import_module(module)
         except Exception as error:  # the step that needs it says so, where people see it
             sys.stderr.write(f"{module} is not imported: {error}\n")
+        sys.stdout.flush()  # or each step would say again what an import has said
         self.proven = False
         if not self.modules:
             gc.collect()
@@ -105,26 +106,35 @@ class _Warm:
 
     def _begin(self, asked: int, output: int, answer: int) -> dict[str, Any] | None:
         """Fork for a step; returns its request in the new process, None in this one."""
-        threads = self._threads()
-        warm, step = os.getpid(), None
+        warm = os.getpid()
         # A Ctrl-C that comes from now on reaches the step when it is ready for it, or is seen here.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        if threads:
-            _say(answer, f"{REFUSED} threads run already: {', '.join(threads)}")
-        elif self.interrupted or signal.SIGINT in signal.sigpending():
-            _say(answer, f"{BEGUN}\n{_INTERRUPTED}")
-        else:
-            step = os.fork()
-            if step == 0:
-                self._become_step(warm, output, answer)
-                with open(asked, encoding="utf-8") as request:
-                    return dict(json.load(request))
+        step = self._fork(answer)
+        if step == 0:
+            self._become_step(warm, output, answer)
+            with open(asked, encoding="utf-8") as request:
+                return dict(json.load(request))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if step:
             _say(answer, BEGUN)
             self.answers[step] = answer
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for file in (asked, output, *([] if step else [answer])):
             os.close(file)
         return None
+
+    def _fork(self, answer: int) -> int | None:
+        """The step's process, 0 in that process; None where none was begun, and it is said why."""
+        try:
+            if threads := self._threads():
+                _say(answer, f"{REFUSED} threads run already: {', '.join(threads)}")
+                return None
+            if self.interrupted or signal.SIGINT in signal.sigpending():
+                _say(answer, f"{BEGUN}\n{_INTERRUPTED}")
+                return None
+            return os.fork()
+        except OSError as error:  # no memory, no more processes
+            _say(answer, f"{REFUSED} {error}")
+            return None
 
     def _threads(self) -> list[str]:
         """The threads that a fork would lose; those of BLAS end, and begin again, by themselves."""
@@ -162,9 +172,9 @@ class _Warm:
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 code = os.waitstatus_to_exitcode(ended[1])
-                answer = self.answers.pop(ended[0])
-                _say(answer, str(code if code >= 0 else 128 - code))
-                os.close(answer)
+                if (answer := self.answers.pop(ended[0], None)) is not None:
+                    _say(answer, str(code if code >= 0 else 128 - code))
+                    os.close(answer)
 
     def _end(self) -> None:
         """Interrupt the steps, and leave them time to tidy up; what is left is killed."""

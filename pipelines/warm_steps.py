@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -62,7 +61,7 @@ MODULES = (
     "skl2onnx",
     "apprise",
 )
-_KILLED = 128 + signal.SIGKILL
+_KILLED = 128 + 9
 
 Runner = Callable[..., int]
 _open: list[_Warmth] = []

@@ -97,7 +97,7 @@ def inbox():
 def eventually():
     """Wait for a condition, and fail when it does not come."""
 
-    def wait_for(condition, timeout=20.0):
+    def wait_for(condition, timeout=60.0):
         pause, deadline = threading.Event(), time.monotonic() + timeout
         while not (value := condition()):
             assert time.monotonic() < deadline, "the condition did not come true in time"

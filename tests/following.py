@@ -57,7 +57,7 @@ def following(
         thread = threading.Thread(target=worker.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            assert up.wait(20)
+            assert up.wait(60)
             yield Following(url, port, app.state, follower, worker, thread)
         finally:
             worker.handle_exit(signal.SIGTERM, None)

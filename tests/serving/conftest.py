@@ -87,8 +87,8 @@ def build_rows(kind="binary", count=600, seed=0):
     )
 
 
-def build_release(folder, kind="binary", *, seed=0, version="2024-03-09-abc", **options):
-    """A release's folder, ingested, trained and sealed; its window's file lies beside it."""
+def train_release(folder, kind="binary", *, seed=0, **options):
+    """A release's folder, ingested and trained; its window's file lies beside it."""
     spec = build_spec(kind, **options)
     folder.parent.mkdir(parents=True, exist_ok=True)
     source = folder.with_name("source.parquet")
@@ -98,21 +98,43 @@ def build_release(folder, kind="binary", *, seed=0, version="2024-03-09-abc", **
     window = folder.with_name("window.parquet")
     ingest_window(spec, MARCH, MARCH.end, window)
     train_candidate(spec, window, folder)
-    seal(folder, spec.model, version, {})
+    return folder
+
+
+def build_release(folder, kind="binary", *, version="2024-03-09-abc", **options):
+    """A release's folder, ingested, trained and sealed."""
+    seal(train_release(folder, kind, **options), "pumps", version, {})
     return folder
 
 
 @pytest.fixture(scope="session")
-def releases(tmp_path_factory):
+def make_release(tmp_path_factory):
+    """Makes a sealed release beside its window's file; what is trained alike is trained once."""
+    trained = {}
+
+    def make(folder, kind="binary", *, version="2024-03-09-abc", **options):
+        key = json.dumps([kind, options], sort_keys=True)
+        if key not in trained:
+            trained[key] = train_release(tmp_path_factory.mktemp("made") / "made", kind, **options)
+        shutil.copytree(trained[key], folder)
+        window = "window.parquet"
+        shutil.copyfile(trained[key].with_name(window), folder.with_name(window))
+        seal(folder, "pumps", version, {})
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def releases(make_release, tmp_path_factory):
     """Release folders by kind, made once; tests that change one take a copy."""
     made = {}
 
     def get(kind="binary", **options):
         key = (kind, json.dumps(options, sort_keys=True))
         if key not in made:
-            made[key] = build_release(
-                tmp_path_factory.mktemp("release") / "folder", kind, **options
-            )
+            folder = tmp_path_factory.mktemp("release") / "folder"
+            made[key] = make_release(folder, kind, **options)
         return made[key]
 
     return get
@@ -203,11 +225,6 @@ def make_rows():
     return build_rows
 
 
-@pytest.fixture(scope="session")
-def make_release():
-    return build_release
-
-
 @contextmanager
 def serve_here(model, log=None, **options):
     """The application behind a real socket, in a thread of this process."""
@@ -218,7 +235,7 @@ def serve_here(model, log=None, **options):
     thread = threading.Thread(target=worker.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        assert up.wait(20)
+        assert up.wait(60)
         port = listener.getsockname()[1]
         with ServingClient("127.0.0.1", port) as client:
             client.app, client.port = app, port

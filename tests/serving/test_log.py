@@ -33,7 +33,7 @@ class Trouble(Store):
     def write(self, name, data):
         self.tried.set()
         if self.hang:
-            self.well.wait(30)
+            self.well.wait(60)
         if self.fail and not self.well.is_set():
             raise StoreError("the store is down")
         super().write(name, data)
@@ -159,7 +159,7 @@ def test_a_hanging_store_delays_nothing_and_the_queue_is_bounded(tmp_path):
     store = Trouble(tmp_path / "store", hang=True)
     log = PredictionLog(store, "pumps", Limits(rows=10, held_rows=100))
     log.put(answered(10))
-    assert store.tried.wait(20)  # the writer hangs now
+    assert store.tried.wait(60)  # the writer hangs now
 
     taken = [log.put(answered(10, first)) for first in range(10, 300, 10)]
 
@@ -189,7 +189,7 @@ def test_a_store_that_hangs_for_good_cannot_hold_up_the_end(tmp_path, caplog):
     store = Trouble(tmp_path / "store", hang=True)
     log = PredictionLog(store, "pumps", Limits(rows=10))
     log.put(answered(10))
-    assert store.tried.wait(20)
+    assert store.tried.wait(60)
     log.put(answered(5))
 
     assert not log.close(timeout=0.05)
@@ -203,7 +203,7 @@ def test_a_store_that_recovers_gets_every_row_once(tmp_path, spec, eventually):
     store = Trouble(tmp_path / "store", fail=True)
     log = PredictionLog(store, "pumps", Limits(rows=200))
     log.put(answered(200))
-    assert store.tried.wait(20)
+    assert store.tried.wait(60)
     store.well.set()
     log.put(answered(50, 200))
 
@@ -217,7 +217,7 @@ def test_a_store_that_stays_down_is_told_and_counted(tmp_path, caplog):
     store = Trouble(tmp_path / "store", fail=True)
     log = PredictionLog(store, "pumps", Limits(rows=10))
     log.put(answered(10))
-    assert store.tried.wait(20)
+    assert store.tried.wait(60)
 
     assert not log.close(timeout=0.05)
 

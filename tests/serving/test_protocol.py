@@ -26,7 +26,7 @@ class Raw:
 
     def __init__(self, client):
         assert client.request("GET", "/v2/health/live")[0] == 200
-        self._socket = socket.create_connection(client._connection.sock.getpeername(), timeout=20)
+        self._socket = socket.create_connection(client._connection.sock.getpeername(), timeout=60)
         self._file = self._socket.makefile("rb")
 
     def send(self, *parts):
@@ -205,7 +205,7 @@ class Waiting:
     def answer(self, rows):
         self.asked.append(len(rows))
         self.begun.set()
-        assert self.may.wait(20)
+        assert self.may.wait(60)
         return Predictions(rows.numeric[:, 2].copy())
 
 
@@ -216,7 +216,7 @@ def test_what_arrived_while_the_model_was_busy_is_one_call_and_each_gets_its_own
     with live(light(runtime=runtime, task="regression")) as client, ExitStack() as stack:
         first, *others = [stack.enter_context(Raw(client)) for _ in range(7)]
         first.send(numbered(0))
-        assert runtime.begun.wait(20)
+        assert runtime.begun.wait(60)
         for number, connection in enumerate(others, 1):
             connection.send(numbered(number))
         others[-1].close()  # goes away before it is answered

@@ -161,7 +161,7 @@ def test_a_log_store_of_no_kind_ends_the_server_with_a_sentence(folder, tmp_path
         pytest.raises(ServingError, match=r"the store 'nosuch://x' cannot be opened"),
         RunningServer(folder, arguments=("--log-store", "nosuch://x")) as server,
     ):
-        assert server._process.wait(20) == 1
+        assert server._process.wait(60) == 1
 
 
 def test_the_server_dies_with_its_parent(folder, eventually, tmp_path):
@@ -195,7 +195,7 @@ def test_a_signal_ends_it_cleanly_with_the_log_written(
     with ServingClient("127.0.0.1", port) as client:
         client.predict(rows[:30])  # the connection stays open
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
 
     assert (process.returncode, said(errors)) == (0, ["draining", "ended"])
     assert logged(Store(tmp_path / "store"), make_spec(), tmp_path)[0].rows == 30
@@ -218,7 +218,7 @@ def test_it_goes_on_answering_while_it_drains(server_lines, eventually):
         assert client.predict([ROW])["predictions"]  # on a new connection
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)  # a second one ends the drain
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
 
     assert (process.returncode, said(errors)) == (0, ["draining", "ended"])
 
@@ -235,7 +235,7 @@ def test_a_request_in_flight_is_answered_before_the_end(server_lines):
         process.send_signal(signal.SIGTERM)
         raw.sendall(body[10:])
         assert raw.recv(100).startswith(b"HTTP/1.1 200")
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     assert process.returncode == 0
 
 

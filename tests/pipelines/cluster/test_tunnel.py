@@ -21,7 +21,7 @@ def test_bytes_go_both_ways_and_the_end_closes_all():
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.settimeout(10)
             client.sendall(b"hello")
-            with ends.get(timeout=10) as end:
+            with ends.get(timeout=60) as end:
                 assert end.recv(5) == b"hello"
                 end.sendall(sent)
             received = b"".join(iter(lambda: client.recv(65536), b""))
