@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import warnings
+from pathlib import Path
 
 import pytest
 import yaml
@@ -70,6 +71,14 @@ def test_training_deploys_and_says_so(lived):
     _, runs = lived
 
     assert "deployed 2024-03-01-" in runs["training"].splitlines()[-1]
+
+
+def test_every_step_was_forked(lived):
+    world, _ = lived
+    logs = [log.read_text() for log in Path(world.store).glob("orders/local/*/log.txt")]
+
+    assert len(logs) == 2
+    assert not any("not forked" in log or "warm process" in log for log in logs)
 
 
 def test_monitoring_retrains_for_a_stated_reason_and_the_gate_has_the_last_word(lived):
