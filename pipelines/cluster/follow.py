@@ -15,7 +15,7 @@ from pipelines.cluster.submit import FINAL
 from pipelines.compile import documents
 
 _POLL_S = 3.0
-# What keeps a pod from beginning is said at once; so long it may last before it is a failure.
+# What keeps a pod from beginning is said at once; so long it may last, if it does not pass.
 _STUCK_S = 300.0
 _AWAY_S = 600.0
 _SHOWN = {"RUNNING": "running", "SUCCEEDED": "done", "FAILED": "failed"}
@@ -105,13 +105,13 @@ def _tell_changes(tasks: list[Any], shown: dict[str, str], tell: Tell) -> None:
 
 def _tell_troubles(pods: RunPods, since: dict[str, float], tell: Tell, now: float) -> None:
     current = pods.troubles()
-    for sentence in current:
+    for sentence, passes in current.items():
         if sentence not in since:
             since[sentence] = now
             tell("", sentence)
-        elif now - since[sentence] > _STUCK_S:
+        elif not passes and now - since[sentence] > _STUCK_S:
             raise StuckError(sentence)
-    for sentence in since.keys() - set(current):
+    for sentence in since.keys() - current.keys():
         del since[sentence]
 
 

@@ -22,9 +22,10 @@ _NODE_NAME = "workflows.argoproj.io/node-name"
 _MAIN = "main"
 # As KFP's compiler calls the templates that its steps' pods are of.
 _TEMPLATES = ("retry-system-container-impl", "system-container-impl")
+_NO_NODE = "finds no node"
 _REMEDIES = {
     "Image": "is the image where the nodes can pull it (scripts/build_image.sh, --image)?",
-    "finds no node": "make room on the cluster, or lower cluster.resources in the spec",
+    _NO_NODE: "make room on the cluster, or lower cluster.resources in the spec",
     "Config": "see that the secrets it names are there (scripts/apply_manifests.sh)",
 }
 
@@ -43,18 +44,26 @@ class RunPods:
         self._run_id = run_id
         self._cluster = cluster
 
-    def troubles(self) -> list[str]:
-        """What keeps pods from beginning, a sentence each; nothing where that is not known."""
+    def troubles(self) -> dict[str, bool]:
+        """What keeps pods from beginning, a sentence each, and whether it may pass by itself.
+
+        A node may become free; an image that is not there does not come. Nothing where that is
+        not known.
+        """
         if self._cluster is None:
-            return []
+            return {}
         try:
             pods = self._find(self._cluster)
         except (ClusterError, AbsentError):
             self._cluster = None  # they may not be listed: the run itself is watched all the same
-            return []
+            return {}
         waiting = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
         found = failing.troubles({}, waiting, _UNSCHEDULABLE_S)
-        return [f"{trouble.sentence}; {_remedy(trouble.sentence)}" for trouble in found]
+        return {
+            f"{trouble.sentence.rstrip('.')}; {_remedy(trouble.sentence)}": _NO_NODE
+            in trouble.sentence
+            for trouble in found
+        }
 
     def tail(self, task: Any, details: Sequence[Any]) -> str:
         """The last lines that a step wrote; empty where nobody has them.

@@ -21,8 +21,8 @@ FLIGHTS = "pipelines/specs/flights.yaml"
 class Pods(RunPods):
     """What a cluster would tell of the pods."""
 
-    def __init__(self, *troubles, log=""):
-        self._troubles, self._log_text = list(troubles), log
+    def __init__(self, *troubles, log="", passes=False):
+        self._troubles, self._log_text = dict.fromkeys(troubles, passes), log
 
     def troubles(self):
         return self._troubles
@@ -114,6 +114,12 @@ def test_what_keeps_a_pod_from_beginning_is_told_and_ends_the_wait(kfp, ended, t
     with pytest.raises(RunFailedError, match=r"ImagePullBackOff.*'driftline stop r'"):
         ended("pod p, container main: ImagePullBackOff")
     assert told.count(("", "pod p, container main: ImagePullBackOff")) == 1
+
+
+def test_a_pod_that_finds_no_node_yet_is_waited_for(kfp, ended, told, monkeypatch):
+    monkeypatch.setattr("pipelines.cluster.follow._STUCK_S", 20)
+    ended("pod p finds no node", passes=True)  # a run takes longer than that
+    assert told.count(("", "pod p finds no node")) == 1
 
 
 def test_a_store_out_of_reach_is_said_and_is_no_failure(kfp, started, told, patience, monkeypatch):
