@@ -72,6 +72,7 @@ refuse_standalone() {
 
 # The release, fetched once, in the folder $manifests.
 fetch() {
+    local part
     if [ -n "$manifests" ]; then
         [ -d "$manifests/common/istio" ] ||
             driftline_fail "$manifests is no checkout of github.com/kubeflow/manifests"
@@ -81,14 +82,17 @@ fetch() {
     manifests="${XDG_CACHE_HOME:-$HOME/.cache}/driftline/kubeflow-manifests-$commit"
     [ ! -d "$manifests" ] || return 0
     driftline_say "fetching release $release of github.com/kubeflow/manifests ..."
-    rm -rf "$manifests.part"
-    mkdir -p "$manifests.part"
-    git -C "$manifests.part" init --quiet
-    git -C "$manifests.part" fetch --quiet --depth 1 https://github.com/kubeflow/manifests "$commit" >&2 ||
+    part="$manifests.part-$$" # two at once do not meet
+    mkdir -p "$part"
+    git -C "$part" init --quiet
+    git -C "$part" fetch --quiet --depth 1 https://github.com/kubeflow/manifests "$commit" >&2 || {
+        rm -rf "$part"
         driftline_fail "release $release could not be fetched; is github.com reachable? Without" \
             "internet, bring a checkout and name it with --manifests DIR"
-    git -C "$manifests.part" -c advice.detachedHead=false checkout --quiet FETCH_HEAD >&2
-    mv "$manifests.part" "$manifests"
+    }
+    git -C "$part" -c advice.detachedHead=false checkout --quiet FETCH_HEAD >&2
+    [ -d "$manifests" ] || mv "$part" "$manifests"
+    rm -rf "$part"
 }
 
 # Applies a kustomization once; what stood in its way is on stdout. Webhooks of an earlier stage may
@@ -96,7 +100,7 @@ fetch() {
 apply_once() {
     local said
     said="$(driftline_apply --force-conflicts -f "$scratch/objects.yaml" 2>&1)" && return
-    printf '%s\n' "$said" | grep -i error | tail -n 1 || driftline_last "$said"
+    printf '%s\n' "$said" | grep -i error | tail -n 1 || driftline_last "${said:-kubectl apply failed}"
 }
 
 # apply PATH...
@@ -113,7 +117,9 @@ apply() {
 }
 
 established() {
-    driftline_kubectl wait "crd/$1" --for condition=established --timeout=120s >&2
+    driftline_kubectl wait "crd/$1" --for condition=established --timeout=120s >&2 ||
+        driftline_fail "the cluster did not take up $1 within 120 s; is its API server busy" \
+            "(scripts/cluster_status.sh)? Run this again to go on"
 }
 
 profile_missing() {
