@@ -64,7 +64,9 @@ def _settings() -> Settings:
 
 @app.command("compile")
 def compile_command(
-    pipeline: Annotated[str, typer.Argument(help="training or monitoring; both by default")] = "",
+    pipeline: Annotated[
+        str, typer.Argument(help="training, monitoring or profiling; all by default")
+    ] = "",
     output: Annotated[Path, typer.Option(help="The folder for the YAML.")] = Path("compiled"),
     image: Annotated[str, typer.Option(help="The image for every step.")] = "",
     spec: Annotated[str, typer.Option(help="The spec whose cluster part the steps follow.")] = "",

@@ -16,7 +16,8 @@ import yaml
 from components.core.errors import UsageError
 from components.spec.model import Spec
 
-PIPELINES = ("training", "monitoring")
+PIPELINES = ("training", "monitoring", "profiling")
+CHOICES = f"{', '.join(PIPELINES[:-1])} or {PIPELINES[-1]}"
 # libyaml's, where it is there: these files have thousands of lines.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _IMAGE = re.compile(
@@ -32,7 +33,7 @@ def load_pipeline(name: str) -> Any:
         UsageError: when there is none.
     """
     if name not in PIPELINES:
-        raise UsageError(f"there is no pipeline {name!r}; choose {' or '.join(PIPELINES)}")
+        raise UsageError(f"there is no pipeline {name!r}; choose {CHOICES}")
     return getattr(importlib.import_module(f"pipelines.{name}"), name)
 
 

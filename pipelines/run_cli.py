@@ -37,7 +37,7 @@ _PLACES = ("local", "cluster")
 
 
 def run(
-    pipeline: Annotated[str, typer.Argument(help="training or monitoring")],
+    pipeline: Annotated[str, typer.Argument(help="training, monitoring or profiling")],
     window: Annotated[
         str, typer.Option(help="START..END of event time, END excluded; or a month like 2013-04.")
     ],
@@ -55,6 +55,12 @@ def run(
     host: Host = "",
     namespace: Namespace = "",
     context: Context = "",
+    shards: Annotated[
+        str, typer.Option(help="Profiling: into how many shards at most; auto goes by the bytes.")
+    ] = "auto",
+    parallelism: Annotated[
+        str, typer.Option(help="Profiling: how many shards at the same time; auto for all.")
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Run a pipeline, here or on Kubeflow Pipelines.
@@ -62,14 +68,18 @@ def run(
     Example: driftline run training --window 2013-01..2013-04
 
     Example: driftline run training --window 2013-01..2013-04 --target cluster --wait
+
+    Example: driftline run profiling --window 2013-01..2014-01 --shards 12 --parallelism 4
     """
-    from pipelines.compile import PIPELINES
+    from pipelines.compile import CHOICES, PIPELINES
+    from pipelines.runs import pipeline_options
 
     if target not in _PLACES:
         raise UsageError(f"--target {target!r} is not known; choose {' or '.join(_PLACES)}")
     if pipeline not in PIPELINES:
-        raise UsageError(f"there is no pipeline {pipeline!r}; choose {' or '.join(PIPELINES)}")
-    request = _request(pipeline, window, spec, store, as_of, name, target)
+        raise UsageError(f"there is no pipeline {pipeline!r}; choose {CHOICES}")
+    options = pipeline_options(pipeline, {"shards": shards, "parallelism": parallelism})
+    request = _request(pipeline, window, spec, store, as_of, name, target, options)
     if target == "cluster":
         _run_there(request, image, (host, namespace, context), wait=wait, as_json=as_json)
         return
@@ -102,7 +112,14 @@ def _settings() -> Settings:
 
 
 def _request(
-    pipeline: str, window: str, spec: str, store: str, as_of: str, name: str, target: str
+    pipeline: str,
+    window: str,
+    spec: str,
+    store: str,
+    as_of: str,
+    name: str,
+    target: str,
+    options: dict[str, str],
 ) -> RunRequest:
     from components.alerting.send import unknown
     from components.core.window import Window, parse_time
@@ -124,6 +141,7 @@ def _request(
         window=Window.parse(window),
         as_of=as_of,
         name=name or new_name(pipeline),
+        options=options,
     )
     if target == "local":
         return request
@@ -212,6 +230,6 @@ def _say(console: Console, result: RunResult, more: dict[str, object], *, as_jso
         console.say(json.dumps({**more, **result.document()}, indent=2))
         return
     for entry in result.entries:
-        if entry.step != "notify":
+        if entry.step != "notify" and not entry.step.startswith("profile_part_"):
             console.say(f"{entry.step:<23}  {entry.status:<7} {entry.headline}")
     console.say(result.line)

@@ -6,7 +6,8 @@ import contextlib
 import io
 import re
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from components.core.errors import UsageError
 from components.core.journal import Entry, Journal
 from components.core.storage import Store
 from components.core.window import Window, format_time
+from components.profiling.lanes import MOST_SHARDS, number
 from components.release.targets import open_target
 from components.spec.context import AUTO, NOW
 from components.spec.load import dump_spec
@@ -27,7 +29,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True)
 class RunRequest:
-    """Everything a run depends on; the same request can be submitted anywhere."""
+    """Everything a run depends on; the same request can be submitted anywhere.
+
+    `options` are parameters that only this pipeline has.
+    """
 
     pipeline: str
     spec: Spec
@@ -35,6 +40,7 @@ class RunRequest:
     window: Window
     name: str
     as_of: str = NOW
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name == AUTO:
@@ -57,6 +63,7 @@ class RunRequest:
             "end": format_time(self.window.end),
             "as_of": self.as_of,
             "run": self.name,
+            **self.options,
         }
 
     @property
@@ -92,6 +99,19 @@ class RunResult:
             "deployed": deployed.headline if deployed and deployed.status == "ok" else None,
             "steps": [entry.model_dump(exclude={"run"}) for entry in self.entries],
         }
+
+
+def pipeline_options(pipeline: str, given: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that only one pipeline has.
+
+    Raises:
+        UsageError: when one of them is no number, or is given to a pipeline that has none.
+    """
+    for name, text in given.items():
+        number(text, name, MOST_SHARDS)
+        if text != AUTO and pipeline != "profiling":
+            raise UsageError(f"--{name} is an option of profiling; {pipeline} has no shards")
+    return dict(given) if pipeline == "profiling" else {}
 
 
 def new_name(pipeline: str) -> str:

@@ -68,7 +68,19 @@ def _news(state: str, error: str, said: dict[str, Entry]) -> tuple[Kind, str]:
         if decided.status == "none":
             return "nothing", f"nothing to do: {decided.headline}"
         return ("alert", f"alert: {decided.headline}")
+    if "merge_profiles" in said:
+        return _profiled(said)
     return "nothing", "the run ended"
+
+
+def _profiled(said: dict[str, Entry]) -> tuple[Kind, str]:
+    """What the checks of a merged profile found; that decides nothing, monitoring does."""
+    checks = [said[step] for step in ("check_schema_profiling", "check_drift") if step in said]
+    found = [each.headline for each in checks if each.status in ("drift", "blocked")]
+    if found:
+        return "alert", f"alert: {'; '.join(found)}; nothing was decided, run monitoring for that"
+    calm = "; ".join(each.headline for each in checks)
+    return "nothing", f"profiled: {calm}; skew and performance take rows: run monitoring for them"
 
 
 def _because(said: dict[str, Entry]) -> str:

@@ -73,14 +73,14 @@ class Store:
                 return self._is_absent(name)
             return True
 
-    def read(self, name: str) -> bytes:
-        """The object's bytes.
+    def read(self, name: str, start: int | None = None, end: int | None = None) -> bytes:
+        """The object's bytes, or those from `start` to `end` (excluded).
 
         Raises:
             StoreError: when there is none, or it cannot be read.
         """
         with self._reaching(name, "read"):
-            return bytes(self._fs.cat_file(self.path(name)))
+            return bytes(self._fs.cat_file(self.path(name), start, end))
 
     def download(self, name: str, path: Path) -> None:
         """Copy an object into a local file, in pieces: it need not fit into memory.

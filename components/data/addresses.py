@@ -27,11 +27,17 @@ _PACKERS = {"_lzma", "zipfile", "zlib"}
 
 @dataclass(frozen=True)
 class Part:
-    """One file: its path for the file system, its format, and its values from hive folders."""
+    """One file: its path for the file system, its format, and its values from hive folders.
+
+    `groups` are those of its row groups that are meant, `[first, last)`, or None for the whole
+    file; `stamp` is what the file has to look like when it is opened, where that matters.
+    """
 
     path: str
     format: str
     partition: dict[str, str | None] = field(default_factory=dict)
+    groups: tuple[int, int] | None = None
+    stamp: str = ""
 
 
 class Address:
@@ -103,6 +109,17 @@ class Address:
             shutil.copyfileobj(stream, copy)
         copy.seek(0)
         return copy
+
+    def size(self, part: Part) -> int:
+        """The file's size in bytes, 0 where its server does not say."""
+        return int(self._fs.info(part.path).get("size") or 0)
+
+    def stamp(self, part: Part) -> str:
+        """What changes when the file does: its size, and its digest or time, as far as known."""
+        about = self._fs.info(part.path)
+        marks = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified")
+        mark = next((about[name] for name in marks if about.get(name)), "")
+        return f"{about.get('size')} {mark}".strip()
 
     @contextmanager
     def reading(self, part: Part | None = None) -> Iterator[None]:

@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import islice
 
 import pyarrow as pa
 
+from components.core.errors import DataError
 from components.core.window import Window
 from components.data.addresses import Address, Part
 from components.data.csv_part import CsvPart
@@ -28,12 +30,17 @@ class Files:
     """Files at an fsspec address.
 
     Each file is read with its own schema: files may differ in columns and in types.
+
+    Args:
+        source: the address, and what is known of the files there.
+        parts: read these alone, in this order; all files by default.
     """
 
     outcomes: frozenset[str] = frozenset()
 
-    def __init__(self, source: FilesSource) -> None:
+    def __init__(self, source: FilesSource, parts: Sequence[Part] = ()) -> None:
         self._source = source
+        self._parts = list(parts)
         self._address = Address(source.path, expand(source.options, "source.options"))
 
     def describe(self) -> str:
@@ -61,19 +68,48 @@ class Files:
                     found = merge(found, self._span(part, file, time))
         return found
 
+    def units(
+        self, scan: Scan, columns: Sequence[str], time: str, window: Window | None
+    ) -> Iterator[tuple[Part, int]]:
+        """What can be read on its own, in the source's order, each with the bytes to be read.
+
+        Those are a Parquet file's row groups, and other files as a whole: where a row of text
+        begins is not known before all text before it was read. `scan` is told the columns.
+        """
+        with self._opened() as opened:
+            for part, file, _ in opened:
+                self._tell(scan, part, file)
+                with self._address.reading(part):
+                    stamped = replace(part, stamp=self._address.stamp(part))
+                    if isinstance(file, CsvPart):
+                        yield stamped, self._address.size(part)
+                        continue
+                    outside = time not in file.types and self._outside(part, time, window)
+                    sizes = file.weights(columns, time, window)
+                    for group, size in enumerate(sizes):
+                        yield replace(stamped, groups=(group, group + 1)), 0 if outside else size
+                    if not sizes:
+                        yield stamped, 0
+
     def _read(
         self, scan: Scan, columns: Sequence[str], time: str, window: Window | None
     ) -> Iterator[pa.RecordBatch]:
         with self._opened() as opened:
             for part, file, _ in opened:
-                for name, kind in _types(file).items():
-                    scan.has(name, kind)
-                given = {k: v for k, v in self._partition(part).items() if k not in _types(file)}
-                for name in given:
-                    scan.has(name, "partition")
+                given = self._tell(scan, part, file)
                 given = {name: value for name, value in given.items() if name in columns}
                 batches = self._batches(scan, part, file, columns, time, window)
                 yield from (_with_constants(batch, given) for batch in batches)
+
+    def _tell(self, scan: Scan, part: Part, file: ParquetPart | CsvPart) -> dict[str, str | None]:
+        """Note a file's columns; those that its folders' names give are returned."""
+        types = _types(file)
+        for name, kind in types.items():
+            scan.has(name, kind)
+        given = {k: v for k, v in self._partition(part).items() if k not in types}
+        for name in given:
+            scan.has(name, "partition")
+        return given
 
     def _batches(
         self,
@@ -117,7 +153,7 @@ class Files:
     @contextmanager
     def _opened(self) -> Iterator[Iterator[_Opened]]:
         """All files, opened one after the other or a few ahead; all closed in the end."""
-        parts = self._address.parts(self._source.format)
+        parts = self._parts or self._address.parts(self._source.format)
         ahead = 1 if self._address.is_local else _AHEAD
         with ThreadPoolExecutor(ahead) as pool:
             waiting: deque[Future[_Opened]] = deque()
@@ -148,11 +184,16 @@ class Files:
 
     def _open(self, part: Part) -> _Opened:
         with self._address.reading(part), ExitStack() as closing:
+            if part.stamp and part.stamp != self._address.stamp(part):
+                raise DataError(
+                    f"{part.path} was changed while it was read part by part; run again under a "
+                    "new name, when nobody writes there"
+                )
             file: ParquetPart | CsvPart
             if part.format == "csv":
                 file = CsvPart(lambda: self._address.open_stream(part))
             else:
-                file = ParquetPart(self._address.open_random(part, closing))
+                file = ParquetPart(self._address.open_random(part, closing), part.groups)
                 closing.callback(file.close)
             return part, file, closing.pop_all()
         raise AssertionError  # the context managers swallow nothing

@@ -35,6 +35,16 @@ class Fingerprint:
         self._rows = 0
         self._sums = [0, 0]
 
+    @property
+    def sums(self) -> tuple[int, int]:
+        """What was added up; fingerprints of parts add up to that of the whole."""
+        return self._sums[0], self._sums[1]
+
+    def include(self, rows: int, sums: tuple[int, int]) -> None:
+        """Add the rows of a part, by their number and the sums of its fingerprint."""
+        self._rows += rows
+        self._sums = [(mine + more) & _WORD for mine, more in zip(self._sums, sums, strict=True)]
+
     def add(self, batch: pa.RecordBatch) -> None:
         """Add rows; batches may differ in the order of their columns."""
         hashes = np.zeros(batch.num_rows, np.uint64)

@@ -98,6 +98,9 @@ class SeenHashes:
     Two different ids share a hash, and the later row is then taken for a duplicate, with a chance
     of n^2 / 2^65 for n ids: one in a million at six million rows.
 
+    Args:
+        known: hashes that count as met from the beginning.
+
     >>> seen = SeenHashes()
     >>> seen.first(np.array([7, 8, 7], np.uint64)).tolist()
     [True, True, False]
@@ -105,9 +108,15 @@ class SeenHashes:
     [True, False]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: Hashes | None = None) -> None:
         # Sorted runs, each longer than the next: a lookup visits few, a merge is rare.
         self._runs: list[Hashes] = []
+        if known is not None:
+            self._remember(np.unique(known))
+
+    def all(self) -> Hashes:
+        """The hashes met so far, ascending."""
+        return np.sort(np.concatenate([np.zeros(0, np.uint64), *self._runs]))
 
     def first(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Which of these are met for the first time; they are remembered."""

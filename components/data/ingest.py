@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from components.core.errors import DataError, EmptyWindowError
 from components.core.window import Window, format_time
 from components.data.intake import Intake
+from components.data.part_report import PartReport
 from components.data.report import METADATA_KEY, IngestReport
-from components.data.sources import Scan, Source, open_source
+from components.data.sources import Source, open_source
 from components.data.writer import WindowWriter
 from components.spec.model import Spec
 
@@ -45,24 +46,30 @@ def ingest_source(
     source: Source, spec: Spec, window: Window, as_of: datetime, destination: Path
 ) -> IngestReport:
     """The same from a source that is open already."""
-    _refuse_outcomes(spec, source)
+    refuse_outcomes(spec, source)
     as_of = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
     scan = source.scan(spec.columns.all, spec.columns.time, window)
     intake = Intake(spec, window, as_of)
     with WindowWriter(destination, spec.columns.categorical) as writer:
         for batch in scan:
-            _require(spec, source, scan)
+            require_columns(spec, source, scan.types)
             writer.write(intake.take(batch))
-        _require(spec, source, scan)
-        if not intake.rows:
-            raise _nothing(spec, source, scan, intake)
+        require_columns(spec, source, scan.types)
+        part = PartReport.of(scan, intake)
+        if not part.rows:
+            raise no_rows(spec, source, window, part)
         writer.conform(intake.schema())
-        report = _report(spec, source, scan, intake)
+        report = part.complete(spec, window, as_of, source.describe())
         writer.commit({METADATA_KEY: report.model_dump_json().encode()})
     return report
 
 
-def _refuse_outcomes(spec: Spec, source: Source) -> None:
+def refuse_outcomes(spec: Spec, source: Source) -> None:
+    """A feature must be known before the event.
+
+    Raises:
+        DataError: naming the features that are not.
+    """
     leaking = [name for name in spec.columns.features if name in source.outcomes]
     if leaking:
         raise DataError(
@@ -71,10 +78,19 @@ def _refuse_outcomes(spec: Spec, source: Source) -> None:
         )
 
 
-def _require(spec: Spec, source: Source, scan: Scan) -> None:
-    """The id and the time column have to be there, in one file at least."""
+def require_columns(spec: Spec, source: Source, seen: Collection[str]) -> None:
+    """The id and the time column have to be there, in one file at least.
+
+    Args:
+        spec: which columns these are.
+        source: asked for all of its columns where they were not seen yet.
+        seen: the columns seen so far.
+
+    Raises:
+        DataError: naming the column and what it may be called.
+    """
     needed = {"id": spec.columns.id, "time": spec.columns.time}
-    if all(name in scan.types for name in needed.values()):
+    if all(name in seen for name in needed.values()):
         return
     names = source.names()
     for role, name in needed.items():
@@ -96,49 +112,24 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {by_folded[close[0]]!r}?" if close else "; correct the spec"
 
 
-def _nothing(spec: Spec, source: Source, scan: Scan, intake: Intake) -> DataError:
-    """Why there are no rows, and where there are some."""
-    if intake.rows_no_id:
+def no_rows(spec: Spec, source: Source, window: Window, found: PartReport) -> DataError:
+    """Why a window that was read has no rows, and where there are some."""
+    if found.rows_no_id:
         return DataError(
-            f"{source.describe()}: none of the {intake.rows_no_id:,} rows of {intake.window} has "
+            f"{source.describe()}: none of the {found.rows_no_id:,} rows of {window} has "
             f"a value in {spec.columns.id!r}; name another column as columns.id"
         )
-    message = f"{source.describe()} has no rows in the window {intake.window}"
+    message = f"{source.describe()} has no rows in the window {window}"
     covered = source.coverage(spec.columns.time)
     if covered:
         first, last = (format_time(moment) for moment in covered)
         message += f"; it covers {first} to {last}: choose a window there"
-    elif intake.rows_bad_time:
+    elif found.rows_bad_time:
         message += f"; none of its rows has a time that can be read in {spec.columns.time!r}"
     else:
         message += "; it has no rows at all: check the source"
-    if examples := intake.examples(spec.columns.time):
-        message += (
-            f" ({intake.rows_bad_time:,} rows have no readable time, such as {examples[0]!r})"
-        )
-    if scan.malformed:
-        message += f" ({scan.malformed:,} lines are malformed: {scan.malformed_examples[0]})"
+    if examples := found.examples[spec.columns.time]:
+        message += f" ({found.rows_bad_time:,} rows have no readable time, such as {examples[0]!r})"
+    if found.rows_malformed:
+        message += f" ({found.rows_malformed:,} lines are malformed: {found.malformed[0]})"
     return EmptyWindowError(message)
-
-
-def _report(spec: Spec, source: Source, scan: Scan, intake: Intake) -> IngestReport:
-    columns = spec.columns.all
-    return IngestReport(
-        window=str(intake.window),
-        as_of=format_time(intake.as_of),
-        source=source.describe(),
-        rows_read=intake.rows_read + scan.skipped,
-        rows_outside=intake.rows_outside + scan.skipped,
-        rows_bad_time=intake.rows_bad_time,
-        rows_no_id=intake.rows_no_id,
-        duplicates=intake.duplicates,
-        rows=intake.rows,
-        labels=intake.labels,
-        labels_not_due=intake.labels_not_due,
-        missing_columns=[name for name in columns if name not in scan.types],
-        extra_columns=[name for name in scan.types if name not in columns],
-        columns={name: intake.column_report(name, scan.types.get(name)) for name in columns},
-        fingerprint=intake.fingerprint(),
-        rows_malformed=scan.malformed,
-        malformed=scan.malformed_examples,
-    )

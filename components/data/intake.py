@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,26 +19,36 @@ from components.data.convert import (
     widen,
 )
 from components.data.fingerprint import Fingerprint
-from components.data.hashing import SeenHashes, hash_texts
-from components.data.report import ColumnReport
+from components.data.hashing import Hashes, SeenHashes, hash_texts
 from components.data.sources import UNTYPED
 from components.data.times import to_times
-from components.spec.model import Spec
+from components.spec.model import Columns, Spec
 
-_EXAMPLES = 5
+EXAMPLES = 5
 _EXAMPLE_LENGTH = 60
 
 
 class Intake:
     """Turns batches as a source has them into batches of the window, and counts what it drops.
 
+    Args:
+        spec: the columns' roles, and the labels' delay.
+        window: the event times to keep.
+        as_of: labels of rows whose event time plus the delay lies after it are not known yet.
+        known: hashes of ids that were met before: their rows are duplicates.
+
     Attributes:
         rows_read, rows_outside, rows_bad_time, rows_no_id, duplicates, rows: see `IngestReport`.
         labels: rows with a label that is known by `as_of`.
         labels_not_due: labels dropped because they were not known then.
+        label_type: the type that holds all labels so far; null where there is none.
+        unparsable, examples: by column, the values that could not be converted, and some of them.
+        fingerprint: that of all rows taken.
     """
 
-    def __init__(self, spec: Spec, window: Window, as_of: datetime) -> None:
+    def __init__(
+        self, spec: Spec, window: Window, as_of: datetime, known: Hashes | None = None
+    ) -> None:
         self.window = window
         self.as_of = as_of
         self.rows_read = self.rows_outside = self.rows_bad_time = self.rows_no_id = 0
@@ -47,11 +56,11 @@ class Intake:
         self._columns = spec.columns
         self._known_until = as_of - spec.label_delay
         self._is_regression = spec.task == "regression"
-        self._label_type = pa.float64() if self._is_regression else pa.null()
-        self._unparsable = dict.fromkeys(spec.columns.all, 0)
-        self._examples: dict[str, list[str]] = {name: [] for name in spec.columns.all}
-        self._seen = SeenHashes()
-        self._fingerprint = Fingerprint()
+        self.label_type = pa.float64() if self._is_regression else pa.null()
+        self.unparsable = dict.fromkeys(spec.columns.all, 0)
+        self.examples: dict[str, list[str]] = {name: [] for name in spec.columns.all}
+        self.fingerprint = Fingerprint()
+        self._seen = SeenHashes(known)
 
     def take(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch's rows that belong to the window, with the spec's columns and types."""
@@ -64,32 +73,19 @@ class Intake:
         for name in self._columns.categorical:
             arrays[name] = self._converted(name, to_categories(_column(batch, name)), batch)
         arrays[self._columns.target] = self._labels(batch, times)
-        taken = pa.RecordBatch.from_arrays(list(arrays.values()), schema=self._schema())
+        schema = window_schema(self._columns, self.label_type)
+        taken = pa.RecordBatch.from_arrays(list(arrays.values()), schema=schema)
         self.rows += taken.num_rows
-        self._fingerprint.add(self._comparable(taken))
+        self.fingerprint.add(self._comparable(taken))
         return taken
 
     def schema(self) -> pa.Schema:
         """The window's columns; a classification without any label has labels of type string."""
-        if pa.types.is_null(self._label_type):
-            self._label_type = pa.string()
-        return self._schema()
+        return window_schema(self._columns, final_label(self.label_type))
 
-    def examples(self, name: str) -> list[str]:
-        """Some values of a column that could not be converted."""
-        return self._examples[name]
-
-    def column_report(self, name: str, kinds: Sequence[str] | None) -> ColumnReport:
-        """What became of a column that the source has with these types, or does not have."""
-        return ColumnReport(
-            source_type=", ".join(sorted(kinds)) if kinds else "missing",
-            unparsable=self._unparsable[name],
-            examples=self._examples[name],
-        )
-
-    def fingerprint(self) -> str:
-        """The fingerprint of all rows taken, their names and their types."""
-        return self._fingerprint.digest(f"{self._columns.target}: {self.schema()}")
+    def ids(self) -> Hashes:
+        """The hashes of the ids met so far, ascending."""
+        return self._seen.all()
 
     def _inside(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array]:
         name = self._columns.time
@@ -123,8 +119,8 @@ class Intake:
         else:
             untyped = UNTYPED.items() <= (batch.schema.metadata or {}).items()
             labels, bad = to_labels(values, typed=not untyped)
-            self._label_type = widen(self._label_type, labels.type)
-            labels = labels.cast(self._label_type)
+            self.label_type = widen(self.label_type, labels.type)
+            labels = labels.cast(self.label_type)
         labels = self._converted(name, (labels, pc.and_(bad, due)), batch)
         known = pc.if_else(due, labels, pa.scalar(None, labels.type))
         self.labels += len(known) - known.null_count
@@ -135,26 +131,17 @@ class Intake:
         """Count the values that did not fit, and remember some."""
         values, bad = converted
         if count := bad.true_count:
-            self._unparsable[name] += count
-            examples = self._examples[name]
-            if len(examples) < _EXAMPLES:
-                for value in _different(batch.column(name).filter(bad))[: 2 * _EXAMPLES]:
+            self.unparsable[name] += count
+            examples = self.examples[name]
+            if len(examples) < EXAMPLES:
+                # All of them, if need be: what is shown must not depend on where a batch ends.
+                for value in _different(batch.column(name).filter(bad)):
                     text = str(value.as_py())[:_EXAMPLE_LENGTH]
-                    if text not in examples and len(examples) < _EXAMPLES:
+                    if text not in examples:
                         examples.append(text)
+                    if len(examples) == EXAMPLES:
+                        break
         return values
-
-    def _schema(self) -> pa.Schema:
-        columns = self._columns
-        return pa.schema(
-            [
-                (columns.id, pa.string()),
-                (columns.time, TIME),
-                *((name, pa.float64()) for name in columns.numeric),
-                *((name, pa.string()) for name in columns.categorical),
-                (columns.target, self._label_type),
-            ]
-        )
 
     def _comparable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with labels as texts: their type may still change, their text does not."""
@@ -162,6 +149,24 @@ class Intake:
             return batch
         place = batch.num_columns - 1
         return batch.set_column(place, self._columns.target, batch.column(place).cast(pa.string()))
+
+
+def window_schema(columns: Columns, label: pa.DataType) -> pa.Schema:
+    """The columns of a window, whose labels have this type."""
+    return pa.schema(
+        [
+            (columns.id, pa.string()),
+            (columns.time, TIME),
+            *((name, pa.float64()) for name in columns.numeric),
+            *((name, pa.string()) for name in columns.categorical),
+            (columns.target, label),
+        ]
+    )
+
+
+def final_label(label: pa.DataType) -> pa.DataType:
+    """The type of a window's labels: text where there is no label."""
+    return pa.string() if pa.types.is_null(label) else label
 
 
 def _different(values: pa.Array) -> pa.Array:

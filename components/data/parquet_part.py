@@ -21,18 +21,23 @@ _DAY = 86_400_000_000
 class ParquetPart:
     """An open Parquet file.
 
+    Args:
+        opened: the file.
+        groups: the row groups that are read, `[first, last)`; all by default.
+
     Attributes:
         types: the file's columns with the names of their Arrow types.
-        rows: how many rows it has.
+        rows: how many rows its row groups have.
     """
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Opened, groups: tuple[int, int] | None = None) -> None:
         remote = not isinstance(opened, str)
         # On a disk, pages are read as they are needed; far away, few large reads are better.
         self._file = pq.ParquetFile(opened, pre_buffer=remote, buffer_size=0 if remote else 1 << 20)
         self._schema: pa.Schema = self._file.schema_arrow
         self.types = {field.name: str(field.type) for field in self._schema}
-        self.rows = int(self._file.metadata.num_rows)
+        self._groups = range(*(groups or (0, self._file.num_row_groups)))
+        self.rows = sum(self._file.metadata.row_group(group).num_rows for group in self._groups)
 
     def close(self) -> None:
         """Close the file, if it was given as a path."""
@@ -50,13 +55,26 @@ class ParquetPart:
         present = [name for name in columns if name in names]
         if doubled := [name for name in present if names.count(name) > 1]:
             raise ValueError(f"it has the column {doubled[0]!r} twice")
-        chosen = [
-            group for group in range(self._file.num_row_groups) if self._may(group, time, window)
-        ]
+        chosen = [group for group in self._groups if self._may(group, time, window)]
         rows = batch_rows(len(present))
         for groups in self._packed(chosen, rows):
             for batch in self._file.iter_batches(rows, groups, columns=present):
                 yield batch.select(present)  # "a" would bring "a.b" along
+
+    def weights(self, columns: Sequence[str], time: str, window: Window | None) -> list[int]:
+        """The compressed bytes of these columns in each row group; 0 where it is passed over."""
+        metadata = self._file.metadata
+        wanted = [
+            place
+            for place in range(metadata.num_columns)
+            if self._file.schema.column(place).path.partition(".")[0] in columns
+        ]
+        return [
+            sum(metadata.row_group(group).column(place).total_compressed_size for place in wanted)
+            if self._may(group, time, window)
+            else 0
+            for group in self._groups
+        ]
 
     def span(self, time: str) -> Span | None:
         """The first and the last event time: from the statistics, else from the column."""

@@ -20,7 +20,7 @@ from components.drift.findings import (
     other_distances,
     rank,
 )
-from components.drift.joint import Excused, joint_finding
+from components.drift.joint import JOINT, Excused, joint_finding, not_asked
 from components.drift.logged import read_answers
 from components.drift.profile import (
     LABEL,
@@ -67,7 +67,8 @@ def check_drift(
             by the effect, in units of its threshold, times the weight.
         variation: how much the reference varies by itself, for `checks.drift.learn`; without it
             every threshold is `checks.drift.effect`.
-        samples: the release's sample and the window's file, for `checks.drift.joint`.
+        samples: the release's sample and the window's file, for `checks.drift.joint`; without
+            them a finding says that it was not asked.
 
     Returns:
         The verdict; `facts` hold the rows, the number of columns judged, the names of those that
@@ -78,8 +79,7 @@ def check_drift(
     """
     asked = spec.checks.drift
     judged = [name for name in _names(spec, reference) if name not in asked.ignore]
-    together = samples if asked.joint else None
-    level = asked.alpha / max(len(judged) + (together is not None), 1)
+    level = asked.alpha / max(len(judged) + asked.joint, 1)
     learned = {}
     if variation is not None and asked.learn:
         learned = learn_effects(variation, _names(spec, reference), window, level)
@@ -102,12 +102,16 @@ def check_drift(
             excused[kind].append(name)
         findings.append(finding if name in judged else ignored(finding))
         findings += noted(name, before, column)
-    if together is not None:
+    if asked.joint and samples:
         drifted = [finding.column for finding in findings if finding.severity == "drift"]
-        findings.append(joint_finding(*together, spec, level, drifted, importances, excused))
+        findings.append(joint_finding(*samples, spec, level, drifted, importances, excused))
+    elif asked.joint:
+        findings.append(not_asked())
     ordered = sorted(findings, key=lambda finding: rank(finding, importances or {}))
     underpowered = [f.column for f in ordered if f.answer == "underpowered"]
-    quiet = _quiet(len(judged), underpowered)
+    unasked = asked.joint and not samples
+    quiet = _quiet(len(judged), [name for name in underpowered if name != JOINT or not unasked])
+    quiet += "; whether they changed together was not asked" if unasked else ""
     facts = {
         "rows": _rows(current, spec),
         "reference_rows": _rows(reference, spec),
@@ -143,10 +147,22 @@ def profile_window(
     if LABEL in reference.columns:
         profile = merge(profile, profile_labels(data_path, spec.columns.target, reference))
     if predictions_path is not None:
-        predictions = read_predictions(predictions_path, spec, release)
-        if PREDICTION in reference.columns and len(predictions):
-            profile = merge(profile, profile_arrays({PREDICTION: predictions}, reference))
+        profile = merge(profile, profile_predictions(predictions_path, spec, reference, release))
     return profile
+
+
+def profile_predictions(
+    path: Path, spec: Spec, reference: Profile, release: str | None = None
+) -> Profile:
+    """Profile logged predictions in the reference's cells; without any, or cells, no column.
+
+    Raises:
+        DataError: when the file is not there or is no Parquet.
+    """
+    predictions = read_predictions(path, spec, release)
+    if PREDICTION not in reference.columns or not len(predictions):
+        return Profile()
+    return profile_arrays({PREDICTION: predictions}, reference)
 
 
 def read_predictions(path: Path, spec: Spec, release: str | None = None) -> pa.Array:

@@ -50,6 +50,18 @@ _FOUND = 0.5
 _LARGEST = 1e100
 
 
+def not_asked() -> Finding:
+    """The finding where the spec asks for the test, and there is only a profile."""
+    return Finding(
+        column=JOINT,
+        statistic="roc_auc",
+        severity="info",
+        answer="underpowered",
+        message="whether the columns together changed was not asked, as checks.drift.joint wants: "
+        "that takes rows, and this verdict is from a profile; run monitoring for it",
+    )
+
+
 def joint_finding(
     reference_path: Path,
     current_path: Path,

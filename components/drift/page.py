@@ -42,7 +42,7 @@ def open_page(page: str, verdict: Verdict, left_out: Mapping[str, str], sampled:
         page: a complete page.
         verdict: what opens it; its texts come from the data and are escaped.
         left_out: columns that are not drawn, with the reason.
-        sampled: at most so many rows of each side are drawn.
+        sampled: at most so many rows of each side are drawn; 0 where there are none to draw.
 
     >>> verdict = Verdict.of("drift", "2013-04", "v1", [], quiet="nothing <new>")
     >>> "<h1>nothing &lt;new&gt;</h1>" in open_page(EMPTY_PAGE, verdict, {}, 5000)
@@ -72,10 +72,13 @@ def _section(verdict: Verdict, left_out: Mapping[str, str], sampled: int) -> str
             _table(quiet),
             "</details>",
         ]
-    parts.append(
-        '<p class="note">This verdict is driftline\'s, from all rows. The plots below are '
-        f"Evidently's, of at most {sampled:,} rows a side; so are the scores beside them.</p>"
+    drawn = (
+        f"The plots below are Evidently's, of at most {sampled:,} rows a side; so are the scores "
+        "beside them."
+        if sampled
+        else "It was reached from a profile, which holds no rows that could be plotted."
     )
+    parts.append(f'<p class="note">This verdict is driftline\'s, from all rows. {drawn}</p>')
     if left_out:
         listed = "; ".join(f"{name} ({reason})" for name, reason in left_out.items())
         parts.append(f'<p class="note">Not drawn: {html.escape(listed)}.</p>')

@@ -68,6 +68,12 @@ def write_report(
     destination.write_text(open_page(drawn, verdict, plots.left_out, SAMPLE_ROWS), encoding="utf-8")
 
 
+def write_page(verdict: Verdict, destination: Path) -> None:
+    """Write the same page for a verdict that was reached without rows: there is nothing to draw."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    destination.write_text(open_page(EMPTY_PAGE, verdict, {}, 0), encoding="utf-8")
+
+
 def _plots(
     reference: dict[str, pa.Array], current: dict[str, pa.Array], spec: Spec, order: list[str]
 ) -> Plots:

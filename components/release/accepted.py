@@ -20,7 +20,7 @@ from components.schema.accept import (
 )
 from components.schema.schema import Schema
 
-_PURPOSES = ("monitoring", "training")
+_PURPOSES = ("monitoring", "training", "profiling")
 _ATTEMPTS = 20
 
 

@@ -39,7 +39,7 @@ def read_profile(
     empty.update(report.missing_columns)
     empty.update(set(columns_of(spec)) - set(pq.read_schema(path).names))
     wanted = [name for name in spec.columns.features if name not in empty]
-    cells = _same_roles(reference, spec) if reference else None
+    cells = same_roles(reference, spec) if reference else None
     found = profile_file(
         path,
         [name for name in spec.columns.numeric if name in wanted],
@@ -96,7 +96,7 @@ def count_due(path: str | Path, spec: Spec, report: IngestReport) -> int:
     return int(pc.sum(pc.less_equal(times, pa.scalar(known_until, TIME))).as_py() or 0)
 
 
-def _same_roles(reference: Profile, spec: Spec) -> Profile:
+def same_roles(reference: Profile, spec: Spec) -> Profile:
     """The reference's columns of the kind that the spec takes them for."""
     names = {LABEL if name == spec.columns.target else name: name for name in columns_of(spec)}
     return Profile(

@@ -380,6 +380,12 @@ Step = Literal[
     "validate_serving",
     "deploy",
     "notify",
+    "plan_parts",
+    "profile_part",
+    "find_repeats",
+    "merge_profiles",
+    "check_profile_schema",
+    "check_profile_drift",
 ]
 
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.core.errors import BlockedError
 from components.core.verdict import Verdict
 from components.model.files import SAMPLE
+from components.release.store import ReleaseStore
 from components.release.targets import open_target
 from components.spec.context import Context
 from components.steps.files import write_output
+
+if TYPE_CHECKING:
+    from components.data.report import IngestReport
+    from components.drift.profile import Profile
+    from components.profiling.merging import WindowProfile
+    from components.release.package import Release
+
+PROFILING = "profiling"
 
 
 def schema_step(context: Context, purpose: str, data: str, destination: str) -> Verdict:
@@ -23,32 +33,63 @@ def schema_step(context: Context, purpose: str, data: str, destination: str) -> 
         BlockedError: when a window that is meant for training must not be trained on.
     """
     from components.data.report import read_report
-    from components.release.accepted import AcceptedSchemas
-    from components.schema.check import judge_schema, observe
     from components.schema.reading import read_profile
 
     with context.step(f"check_schema_{purpose}") as say:
         champion = open_target(context.spec, context.store).champion()
         report = read_report(data)
         profile = read_profile(data, report, context.spec, champion.profile if champion else None)
-        accepted = AcceptedSchemas(context.store, context.spec.model)
-        verdict = judge_schema(
-            report,
-            profile,
-            accepted.widen(champion.schema) if champion else None,
-            context.spec,
-            context.window,
-            champion.version if champion else "",
-        )
-        observed = observe(report, profile, context.spec, context.window)
-        accepted.keep(context.window, purpose, verdict, observed)
-        _keep(context, verdict, destination, name=f"schema_{purpose}")
+        verdict = _judge_schema(context, purpose, champion, report, profile, destination)
         if verdict.status == "blocked" and purpose == "training":
             reasons = "; ".join(finding.message for finding in verdict.at_least("blocked"))
             raise BlockedError(
                 f"the window {context.window} is not fit for training: {reasons}; "
                 "mend the source or choose another window"
             )
+        say(verdict.status, verdict.headline)
+    return verdict
+
+
+def profile_schema_step(context: Context, profile: str, destination: str) -> Verdict:
+    """The same from a window's merged profile, against the release in whose cells it counts.
+
+    Raises:
+        ReleaseError: when that release is gone or damaged.
+    """
+    with context.step(f"check_schema_{PROFILING}") as say:
+        whole = _read_profile(profile)
+        champion = _release_of(context, whole)
+        seen = whole.for_schema(context.spec)
+        verdict = _judge_schema(context, PROFILING, champion, whole.report, seen, destination)
+        say(verdict.status, verdict.headline)
+    return verdict
+
+
+def profile_drift_step(context: Context, profile: str, destination: str, report: str) -> Verdict:
+    """Check a window's distributions from its merged profile; what takes rows is said to.
+
+    Raises:
+        ReleaseError: when the release in whose cells it counts is gone or damaged.
+    """
+    from components.drift.check import check_drift
+    from components.drift.report import write_page
+
+    with context.step("check_drift") as say:
+        whole = _read_profile(profile)
+        champion = _release_of(context, whole)
+        verdict = check_drift(
+            whole.profile,
+            champion.profile,
+            context.spec,
+            context.window,
+            champion.version,
+            importances=champion.training.importances,
+            variation=champion.variation if context.spec.checks.drift.learn else None,
+        )
+        _keep(context, verdict, destination, name=f"drift_{PROFILING}")
+        write_page(verdict, Path(report))
+        page = _name(context, f"drift_{PROFILING}.html")
+        context.store.write(page, Path(report).read_bytes())
         say(verdict.status, verdict.headline)
     return verdict
 
@@ -122,6 +163,45 @@ def performance_step(context: Context, data: str, predictions: str, destination:
         _keep(context, verdict, destination)
         say(verdict.status, verdict.headline)
     return verdict
+
+
+def _judge_schema(
+    context: Context,
+    purpose: str,
+    champion: Release | None,
+    report: IngestReport,
+    profile: Profile,
+    destination: str,
+) -> Verdict:
+    """Judge a window's schema, and keep the verdict and what was seen."""
+    from components.release.accepted import AcceptedSchemas
+    from components.schema.check import judge_schema, observe
+
+    accepted = AcceptedSchemas(context.store, context.spec.model)
+    verdict = judge_schema(
+        report,
+        profile,
+        accepted.widen(champion.schema) if champion else None,
+        context.spec,
+        context.window,
+        champion.version if champion else "",
+    )
+    observed = observe(report, profile, context.spec, context.window)
+    accepted.keep(context.window, purpose, verdict, observed)
+    _keep(context, verdict, destination, name=f"schema_{purpose}")
+    return verdict
+
+
+def _read_profile(path: str) -> WindowProfile:
+    from components.profiling.merging import WindowProfile
+
+    return WindowProfile.model_validate_json(Path(path).read_bytes())
+
+
+def _release_of(context: Context, whole: WindowProfile) -> Release:
+    """The release in whose cells a profile counts, whatever is deployed by now."""
+    releases = ReleaseStore(context.store, context.spec.model)
+    return releases.open(whole.champion, whole.manifest_sha256)
 
 
 def _keep(context: Context, verdict: Verdict, destination: str, name: str = "") -> None:

@@ -50,7 +50,9 @@ _DEFAULTS = {
     "validate_serving": Needs(cpu="500m"),
     "deploy": Needs(timeout_s=7200, repeats=0),
     "notify": Needs(cpu="100m", memory="256Mi", memory_limit="1Gi", timeout_s=900, repeats=0),
+    "profile_part": Needs(cpu="500m", memory="1Gi", timeout_s=7200),
 }
+_READERS = ("ingest", "plan_parts", "profile_part", "merge_profiles")
 
 
 def needs_of(step: str, spec: Spec | None = None) -> Needs:
@@ -135,7 +137,7 @@ def _secrets(step: str, spec: Spec) -> dict[str, str]:
     told = _of_alerts(spec)
     if step == "notify":
         return {name: key for name, key in spec.cluster.secrets.items() if name in told}
-    if step == "ingest":
+    if step in _READERS:
         only_told = told - _of_source(spec)
         return {name: key for name, key in spec.cluster.secrets.items() if name not in only_told}
     return {}

@@ -9,16 +9,22 @@ from kfp import dsl
 
 from components.check_drift import check_drift
 from components.check_performance import check_performance
+from components.check_profile_drift import check_profile_drift
+from components.check_profile_schema import check_profile_schema
 from components.check_schema import check_schema
 from components.check_skew import check_skew
-from components.core.errors import BlockedError, ReleaseError, ServingError
+from components.core.errors import BlockedError, ReleaseError, ServingError, StoreError
 from components.core.storage import Store
 from components.core.window import Window
 from components.decide import decide
 from components.deploy import deploy
 from components.evaluate import evaluate
+from components.find_repeats import find_repeats
 from components.ingest import ingest
+from components.merge_profiles import merge_profiles
 from components.notify import notify
+from components.plan_parts import plan_parts
+from components.profile_part import profile_part
 from components.release.local import LocalTarget
 from components.train import train
 from components.validate_serving import validate_serving
@@ -271,6 +277,52 @@ def test_the_checks_tell_concept_drift_from_data_drift(monitored):
     assert statuses["drift"] in ("ok", "drift"), "only the label may have moved"
     assert statuses["skew"] == "ok"
     assert statuses["performance"] == "drift"
+
+
+def test_a_profile_made_part_by_part_gives_the_verdicts_of_monitoring(world, monitored):
+    run = Run(world, "parts", "2024-04-01", "2024-05-01")
+    served, profile = run.ingest("predictions"), run.new(dsl.Artifact, "profile")
+    lanes = plan_parts.python_func(**run.common, as_of="now", shards="3", parallelism="2")
+    assert lanes == ["s0,s2", "s1"]
+    profile_part.python_func(**run.common, lane=lanes[1], turn="first")
+    merge = {"predictions": served, "profile": profile}
+    with pytest.raises(StoreError, match="2 shards of 3 were not counted, the first of them 0"):
+        merge_profiles.python_func(**run.common, **merge)
+    for lane in [*lanes, lanes[0]]:  # a lane that is tried again counts nothing twice
+        profile_part.python_func(**run.common, lane=lane, turn="first")
+    assert find_repeats.python_func(**run.common, parallelism="auto") == ["nothing"]
+    profile_part.python_func(**run.common, lane="nothing", turn="again")
+    assert merge_profiles.python_func(**run.common, **merge) == 1500
+    schema, drift = (run.new(dsl.Artifact, f"{name}-profiled") for name in ("schema", "drift"))
+    page = run.new(dsl.HTML, "page")
+    check_profile_schema.python_func(**run.common, profile=profile, verdict=schema)
+    check_profile_drift.python_func(**run.common, profile=profile, verdict=drift, report=page)
+
+    for name, found in (("schema", schema), ("drift", drift)):
+        expected = Path(monitored["verdicts"][name][1].path).read_bytes()
+        assert Path(found.path).read_bytes() == expected
+    assert "no rows that could be plotted" in Path(page.path).read_text()
+    assert merge_profiles.python_func(**run.common, **merge) == 1500
+    assert find_repeats.python_func(**run.common, parallelism="auto") == ["nothing"]
+    kept = Store(world.store).names("orders/profiles/2024-04-01_2024-05-01")
+    assert {name.rsplit("/", 1)[1] for name in kept} == {
+        "parts.json",  # the run's
+        "plan.json",
+        "reference.json",
+        "profile.json",
+        "merged.json",
+    }
+    told = notify.python_func(
+        **run.common,
+        status=dsl.PipelineTaskFinalStatus(
+            state="SUCCEEDED",
+            pipeline_job_resource_name="run",
+            pipeline_task_name="profiling",
+            error_code=None,
+            error_message=None,
+        ),
+    )
+    assert "run monitoring for" in told
 
 
 def test_the_report_opens_with_our_verdict(monitored):

@@ -15,6 +15,16 @@ STEPS = {
         "notify",
     }
 }
+STEPS["profiling"] = {
+    "ingest",
+    "plan-parts",
+    "profile-part",
+    "find-repeats",
+    "merge-profiles",
+    "check-profile-schema",
+    "check-profile-drift",
+    "notify",
+}
 STEPS["monitoring"] = STEPS["training"] | {
     "check-drift",
     "check-skew",
@@ -63,7 +73,8 @@ def test_every_step_of_the_design_is_there(compiled, name):
 def test_all_of_a_runs_inputs_are_its_parameters(compiled, name):
     parameters = compiled[name]["root"]["inputDefinitions"]["parameters"]
 
-    assert set(parameters) == {"spec", "store", "start", "end", "as_of", "run"}
+    own = {"shards", "parallelism"} if name == "profiling" else set()
+    assert set(parameters) == {"spec", "store", "start", "end", "as_of", "run"} | own
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -141,7 +152,7 @@ def test_an_image_that_may_change_is_refused(tmp_path, image):
 
 
 def test_an_unknown_pipeline_or_folder_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="choose training or monitoring"):
+    with pytest.raises(UsageError, match="choose training, monitoring or profiling"):
         compile_pipelines(["deploy"], tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="choose another --output"):

@@ -13,7 +13,10 @@ from kfp.local import subprocess_task_handler
 from typer.testing import CliRunner
 
 from components.core.storage import Store
-from components.core.window import Window
+from components.core.window import Window, parse_time
+from components.data.ingest import ingest_window
+from components.drift.check import profile_window
+from components.profiling.merging import WindowProfile
 from components.release.local import LocalTarget
 from pipelines.cli import app
 from pipelines.traffic import replay_traffic
@@ -103,6 +106,46 @@ def test_the_decision_stands_in_the_store_with_its_reasons(lived):
     assert decision["reasons"][0].startswith("performance: ")
 
 
+def test_profiling_in_shards_gives_the_profile_of_one_process(lived, tmp_path):
+    world, _ = lived
+    flags = ("--window", "2024-02..2024-05", "--as-of", "2024-06", "--shards", "3", "--name", "p")
+    code, out, errors = driftline("run", "profiling", *flags, world=world)
+    assert code == 0, errors
+    window, store = Window.parse("2024-02..2024-05"), Store(world.store)
+    champion = LocalTarget(store, "orders").require_champion()
+    data = tmp_path / "window.parquet"
+    report = ingest_window(world.spec, window, parse_time("2024-06"), data)
+    whole = WindowProfile(
+        model="orders",
+        champion=champion.version,
+        manifest_sha256=champion.manifest_sha256,
+        report=report,
+        profile=profile_window(data, None, world.spec, champion.profile),
+    )
+    found = {name.rsplit("/", 1)[1]: name for name in store.names("orders/profiles")}
+
+    assert store.read(found["profile.json"]) == whole.model_dump_json().encode()
+    record = json.loads(store.read(found["merged.json"]))
+    assert [each["shard"] for each in record["shards"]] == [0, 1, 2]
+    assert sum(each["rows"] for each in record["shards"]) == report.rows == 4500
+    assert "merge_profiles           ok      4,500 rows, merged from 3 shards" in out
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "flags", "expected"),
+    [
+        ("profiling", ["--shards", "many"], "--shards 'many' is not a whole number"),
+        ("profiling", ["--parallelism", "0"], "--parallelism '0' is not a whole number"),
+        ("monitoring", ["--shards", "4"], "--shards is an option of profiling"),
+    ],
+)
+def test_shards_are_a_number_and_profilings_own(pipeline, flags, expected):
+    code, _, errors = driftline("run", pipeline, "--window", "2013-04", *flags)
+
+    assert code == 2
+    assert expected in errors
+
+
 def run_yaml(file, world, folder, start, end):
     """Run compiled YAML by kfp.local itself."""
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "root"))
@@ -116,7 +159,7 @@ def test_the_compiled_yaml_runs(lived, tmp_path, monkeypatch):
     world = make_world(tmp_path, training=THIS_MONTH)
     code, out, _ = driftline("compile", "--output", tmp_path / "compiled")
     assert code == 0
-    training, monitoring = out.split()
+    training, monitoring, _ = out.split()
     with monkeypatch.context() as cold:  # every step in an interpreter of its own
         by_kfp = subprocess_task_handler.run_local_subprocess.__self__.cold
         cold.setattr(subprocess_task_handler, "run_local_subprocess", by_kfp)
@@ -162,7 +205,7 @@ def test_monitoring_before_training_says_what_to_do(tmp_path):
     ("arguments", "expected"),
     [
         (["run", "training"], "Missing option '--window'"),
-        (["run", "deploying", "--window", "2024"], "choose training or monitoring"),
+        (["run", "deploying", "--window", "2024"], "choose training, monitoring or profiling"),
         (["run", "training", "--window", "2024-99"], "'2024-99' is not a time"),
         (["run", "training", "--window", "2024", "--spec", "none.yaml"], "no spec at none.yaml"),
         (["run", "training", "--window", "2024", "--target", "moon"], "runs on: local"),
