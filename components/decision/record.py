@@ -129,7 +129,7 @@ def first_decided(store: Store, model: str) -> Window | None:
     return min(windows, key=lambda window: window.start, default=None)
 
 
-def grant(store: Store, spec: Spec, champion: str, window: Window, run: str) -> list[str]:
+def grant(store: Store, spec: Spec, window: Window, run: str) -> list[str]:
     """Spend one retraining of the policy's budget on a run that was asked for from outside.
 
     A run is granted its retraining once, however often it asks.
@@ -137,16 +137,14 @@ def grant(store: Store, spec: Spec, champion: str, window: Window, run: str) -> 
     Args:
         store: the store.
         spec: the spec.
-        champion: the release that is served now; empty for none.
         window: what the run trains on.
         run: the run.
 
     Returns:
         Why it may not retrain, by the cooldown or the budget; empty where it may.
     """
-    entry = Retraining(
-        champion=champion, window=str(window), run=run, at=datetime.now(UTC).isoformat()
-    )
+    # No champion was judged, so none stands there.
+    entry = Retraining(champion="", window=str(window), run=run, at=datetime.now(UTC).isoformat())
     while True:
         ledger = _ledger(store, spec.model)
         if any(each.run == run for each in ledger.values()):

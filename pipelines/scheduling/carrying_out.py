@@ -17,7 +17,6 @@ from components.core.storage import Store
 from components.core.window import Window
 from components.decision.asked import Asked, AskedRuns, Outcome, State
 from components.decision.record import grant, settled
-from components.release.targets import open_target
 from components.spec.model import Spec
 from pipelines.cluster.refusals import UnreachedError
 from pipelines.runs import RunRequest
@@ -142,9 +141,7 @@ class Desk:
         """Why a run is not started, by what was decided before; empty where it is."""
         place, window = Store(self.store), Window.between(asked.start, asked.end)
         if asked.pipeline == "training":
-            current = open_target(self.spec, place).current()
-            champion = current.version if current else ""
-            why = "; ".join(grant(place, self.spec, champion, window, asked.run))
+            why = "; ".join(grant(place, self.spec, window, asked.run))
         else:
             decision = settled(place, self.spec, window)
             why = ""

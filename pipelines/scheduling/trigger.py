@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from components.core.errors import ServingError, StoreError, UsageError
+from components.core.errors import DriftlineError, ServingError, UsageError
 from components.decision.asked import Asked, Outcome
 from components.serving.options import read_token
 from pipelines.scheduling.asking import Reader, parse_json
@@ -117,7 +117,7 @@ class Trigger:
                 status, content = refused.status, {"error": str(refused)}
             except UsageError as error:
                 status, content = 400, {"error": str(error)}
-            except StoreError as error:
+            except DriftlineError as error:  # the store, mostly: the caller is to come again
                 _logger.warning("%s", error)
                 status, content = 503, {"error": str(error)}
             except ClientDisconnect:
