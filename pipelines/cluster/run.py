@@ -24,7 +24,11 @@ from pipelines.cluster.submit import Submitted, submit
 from pipelines.compile import compiled
 from pipelines.runs import RunRequest, RunResult
 
-_RAISED = re.compile(r"^\s*(\w[\w.]*(?:Error|Exception): .*)$", re.MULTILINE)
+# The last line of a traceback; of our own errors the sentence alone, which is meant for people.
+_RAISED = re.compile(
+    r"^(?:components\.core\.errors\.\w+: )?(\w[\w.]*(?:Error|Exception): .*|(?<=: ).*)$",
+    re.MULTILINE,
+)
 
 
 class RunFailedError(DriftlineError):
