@@ -185,6 +185,5 @@ def _failure(run: ClusterRun, ended: Ended, entries: list[Entry], pods: RunPods)
         raised = _RAISED.findall(log) or log.splitlines()[-1:]
         last = raised[-1] if raised else "it left no log that can be read from here"
         return RunFailedError(f"{steps[0].display_name} failed: {last} ({run.page})", log)
-    return RunFailedError(
-        f"the run {ended.state.lower()} before a step did; its page tells more: {run.page}"
-    )
+    why = pods.refused() or "its page tells more"
+    return RunFailedError(f"the run {ended.state.lower()} before a step did: {why} ({run.page})")

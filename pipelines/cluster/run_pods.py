@@ -26,6 +26,9 @@ _NO_NODE = "finds no node"
 _REMEDIES = {
     "Image": "is the image where the nodes can pull it (scripts/build_image.sh, --image)?",
     _NO_NODE: "make room on the cluster, or lower cluster.resources in the spec",
+    "service account": "scripts/apply_manifests.sh makes driftline-runner, and "
+    "DRIFTLINE_KFP_SERVICE_ACCOUNT names another",
+    "quota": "raise the quota, or lower cluster.resources in the spec",
     "Config": "see that the secrets it names are there (scripts/apply_manifests.sh)",
 }
 
@@ -64,6 +67,22 @@ class RunPods:
             in trouble.sentence
             for trouble in found
         }
+
+    def refused(self) -> str:
+        """Why no pod could be made, with what mends it; empty where that is not known.
+
+        Only Argo's own object says so: Kubeflow's API passes no message on.
+        """
+        if self._cluster is None:
+            return ""
+        try:
+            found = self._cluster.find("Workflow", f"pipeline/runid={self._run_id}")
+        except (ClusterError, AbsentError):
+            return ""
+        nodes = [node for one in found for node in one.get("status", {}).get("nodes", {}).values()]
+        said = [str(node.get("message", "")) for node in nodes if node.get("phase") == "Error"]
+        sentence = next((" ".join(text.split()) for text in said if "forbidden" in text), "")
+        return f"{sentence}; {_remedy(sentence)}" if sentence else ""
 
     def tail(self, task: Any, details: Sequence[Any]) -> str:
         """The last lines that a step wrote; empty where nobody has them.

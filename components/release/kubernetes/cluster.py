@@ -41,6 +41,7 @@ _KINDS = {
     "Pod": ("api", "", "v1", "pods"),
     "HorizontalPodAutoscaler": ("apis", "autoscaling", "v2", "horizontalpodautoscalers"),
     "PodDisruptionBudget": ("apis", "policy", "v1", "poddisruptionbudgets"),
+    "Workflow": ("apis", "argoproj.io", "v1alpha1", "workflows"),
     "InferenceService": ("apis", "serving.kserve.io", "v1beta1", "inferenceservices"),
 }
 

@@ -80,6 +80,30 @@ def test_a_failure_is_told_by_the_step_itself(kfp, started, ended):
         ended()
 
 
+class Argo:
+    """A cluster whose workflow could make no pod; the message is a real one."""
+
+    def find(self, kind, selector):
+        assert (kind, selector) == ("Workflow", "pipeline/runid=7")
+        message = (
+            'pods "a-1" is forbidden: error looking up service account kubeflow/nobody: '
+            'serviceaccount "nobody" not found'
+        )
+        nodes = {
+            "a": {"phase": "Error", "message": "No more retries left"},
+            "b": {"phase": "Omitted"},
+            "c": {"phase": "Error", "message": message},
+        }
+        return [{"status": {"nodes": nodes}}]
+
+
+def test_why_no_pod_was_made_is_told_with_what_mends_it(client):
+    said = RunPods(client, "7", Argo()).refused()
+    assert said.startswith('pods "a-1" is forbidden: error looking up service account')
+    assert said.endswith("DRIFTLINE_KFP_SERVICE_ACCOUNT names another")
+    assert RunPods(client, "7", None).refused() == ""
+
+
 def test_where_the_journal_is_silent_the_log_speaks(kfp, ended, told):
     kfp.acts.fails.add("ingest")
     with pytest.raises(RunFailedError, match="ingest failed: the last words of ingest") as failed:
