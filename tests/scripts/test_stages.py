@@ -103,6 +103,8 @@ def test_kfp_is_pinned_and_noted(machine):
     order = [call for call in machine.calls if " apply " in call or " wait " in call]
     assert ["cluster.yaml" in order[0], " wait crd/" in order[1]] == [True, True]
     assert "programs.yaml" in order[-1]
+    patience = "set env deployment/workflow-controller -n kubeflow MAX_OPERATION_TIME=300s"
+    assert any(patience in call for call in machine.calls)
 
 
 @pytest.mark.parametrize(
