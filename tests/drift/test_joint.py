@@ -197,6 +197,13 @@ def test_the_check_asks_where_the_spec_does(rows, write, window, reference, spec
     # One more test shares the level.
     least = [{f.column: f.minimum_effect for f in v.findings} for v in (found, verdict(spec))]
     assert least[0]["a"] > least[1]["a"]
+    # From a profile alone it is not asked, which is said; all else stays as it is.
+    alone = check_drift(profile, reference, asked, window, "v1")
+    (unasked,) = [finding for finding in alone.findings if finding.column == JOINT]
+    assert (alone.status, alone.answer, unasked.answer) == ("ok", "underpowered", "underpowered")
+    assert alone.headline.endswith("whether they changed together was not asked")
+    others = [[f for f in v.findings if f.column != JOINT] for v in (found, alone)]
+    assert others[0] == others[1]
 
 
 def test_ignored_columns_are_not_looked_at(ask, rows, spec_with):
