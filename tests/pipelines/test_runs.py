@@ -19,6 +19,7 @@ from components.drift.check import profile_window
 from components.profiling.merging import WindowProfile
 from components.release.local import LocalTarget
 from pipelines.cli import app
+from pipelines.side_by_side import side_by_side
 from pipelines.traffic import replay_traffic
 from pipelines.warm_steps import warm_steps
 from tests.worlds import make_world
@@ -80,7 +81,7 @@ def test_every_step_was_forked(lived):
     world, _ = lived
     logs = [log.read_text() for log in Path(world.store).glob("orders/local/*/log.txt")]
 
-    assert len(logs) == 2
+    assert len(logs) >= 2
     assert not any("not forked" in log or "warm process" in log for log in logs)
 
 
@@ -147,10 +148,11 @@ def test_shards_are_a_number_and_profilings_own(pipeline, flags, expected):
 
 
 def run_yaml(file, world, folder, start, end):
-    """Run compiled YAML by kfp.local itself."""
+    """Run compiled YAML as kfp.local does; it alone fails over the scheduled time's placeholder."""
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "root"))
     run = components.load_component_from_file(file)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    with warnings.catch_warnings(), quiet, side_by_side(lambda *_: None):
         warnings.simplefilter("ignore")  # of KFP: the image's name does not say "python"
         run(spec=world.text, store=world.store, start=start, end=end, as_of="now", run="auto")
 
@@ -208,7 +210,7 @@ def test_monitoring_before_training_says_what_to_do(tmp_path):
         (["run", "deploying", "--window", "2024"], "choose training, monitoring or profiling"),
         (["run", "training", "--window", "2024-99"], "'2024-99' is not a time"),
         (["run", "training", "--window", "2024", "--spec", "none.yaml"], "no spec at none.yaml"),
-        (["run", "training", "--window", "2024", "--target", "moon"], "runs on: local"),
+        (["run", "training", "--window", "2024", "--target", "moon"], "choose local or cluster"),
         (["run", "training", "--window", "2024", "--as-of", "soon"], "'soon' is not a time"),
         (["frobnicate"], "No such command"),
         (["serve", "--port", "99999"], "less than or equal to 65535"),
