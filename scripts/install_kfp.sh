@@ -73,6 +73,10 @@ install() {
     driftline_kubectl create configmap driftline-kfp -n "$driftline_kfp_namespace" --dry-run=client \
         --from-literal=version="$driftline_kfp_version" -o yaml | apply -f -
     apply -f "$folder/programs.yaml"
+    # Argo gives one look at a run 30 s by itself; where a busy machine needs longer, it takes the run
+    # for broken and starts all of it again, deployment included.
+    driftline_kubectl set env deployment/workflow-controller -n "$driftline_kfp_namespace" \
+        MAX_OPERATION_TIME=300s >&2
 }
 
 [ -z "$driftline_kfp_offline" ] || driftline_kfp_check_offline "$driftline_kfp_offline"
