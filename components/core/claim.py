@@ -39,7 +39,9 @@ def claimed(store: Store, name: str, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        store.delete(name)
+        # Somebody may have deleted it, as they were told they might, and another taken it.
+        if store.exists(name) and store.read(name) == data:
+            store.delete(name)
 
 
 def _take_over(store: Store, name: str, data: bytes, what: str) -> None:

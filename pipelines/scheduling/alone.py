@@ -7,6 +7,7 @@ became of the process that started it.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 
 from components.core.claim import claimed
@@ -44,7 +45,12 @@ def read(text: str) -> RunRequest:
 
 
 def main() -> int:
-    """Run it; the exit code is 0 for done, 1 for a failure, 75 where another process does it."""
+    """Run it; the exit code is 0 for done, 1 for a failure, 75 where another process does it.
+
+    It is 130 where it was interrupted.
+    """
+    # Whoever starts this in the background may have let Ctrl-C be ignored, which is inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     request = read(sys.stdin.read())
     name = f"{request.spec.model}/claims/{request.name}.json"
     try:
@@ -56,6 +62,8 @@ def main() -> int:
     except DriftlineError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -116,7 +118,8 @@ class Reader:
     ) -> Asked:
         start = window.start
         if pipeline == "training":
-            start = window.end - parse_duration(self.spec.training.history)
+            with _on_the_calendar(str(window)):
+                start = window.end - parse_duration(self.spec.training.history)
         return Asked(
             run=run,
             pipeline=pipeline,
@@ -131,7 +134,17 @@ class Reader:
 
     def _complete(self, moment: datetime) -> Window:
         """The last complete window at a moment, whatever the cron."""
-        return replace(self.spec.rule("monitoring"), cron=None).window(moment)
+        with _on_the_calendar(format_time(moment)):
+            return replace(self.spec.rule("monitoring"), cron=None).window(moment)
+
+
+@contextmanager
+def _on_the_calendar(told: str) -> Iterator[None]:
+    """Refuse what begins before the year 1, such as the time that Go takes for none."""
+    try:
+        yield
+    except OverflowError:
+        raise UsageError(f"{told} is too early: no window comes before it") from None
 
 
 def _sentence(alert: _Alert) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -55,6 +57,7 @@ class Desk:
     sweep_s: float = SWEEP_S
     _due: threading.Event = field(default_factory=threading.Event)
     _ending: threading.Event = field(default_factory=threading.Event)
+    _held: set[str] = field(default_factory=set)
     _thread: threading.Thread | None = None
 
     @property
@@ -102,11 +105,13 @@ class Desk:
                 return
             try:
                 self._one(asked)
-            except ConflictError:  # another process is at it
-                continue
+            except ConflictError as error:  # another process is at it, or was on another machine
+                if asked.run not in self._held:
+                    self._held.add(asked.run)
+                    _logger.warning("%s waits: %s", asked.run, error)
             except StoppedError:
                 return
-            except (UnreachedError, StoreError) as error:
+            except DriftlineError as error:  # it is no reason to leave the others waiting
                 _logger.warning("%s is tried again later: %s", asked.run, error)
 
     def _work(self) -> None:
@@ -181,8 +186,7 @@ class Here:
         """End the run in progress, as Ctrl-C would."""
         self._stopped = True
         if self._process is not None:
-            with contextlib.suppress(OSError):
-                self._process.terminate()
+            _interrupt(self._process)
 
     def _run(self, request: str) -> tuple[State, str]:
         with subprocess.Popen(  # noqa: S603 # our own program
@@ -191,16 +195,23 @@ class Here:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # so that one signal reaches its steps as well
         ) as process:
             self._process = process
             if self._stopped:
-                process.terminate()
+                _interrupt(process)
             _, error = process.communicate(request)
         self._process = None
         last = (error.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
         if process.returncode == alone.TAKEN:
             raise ConflictError(last)
         return ("ended", "done") if process.returncode == 0 else ("failed", last)
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """Send a run and its steps what Ctrl-C would; left to itself, it would wait for its steps."""
+    with contextlib.suppress(OSError):  # it has ended
+        os.killpg(process.pid, signal.SIGINT)
 
 
 def on_cluster(start: Callable[[RunRequest], str]) -> Carrier:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,6 +31,8 @@ _logger = logging.getLogger(__name__)
 
 LARGEST_BODY = 1 << 20
 _GRACE_S = 10
+# What a request can ask for is called so: nothing else is looked for in the store.
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 Endpoint = Callable[[Request], Awaitable[JSONResponse]]
 
 
@@ -88,7 +91,8 @@ class Trigger:
 
     async def _tell(self, request: Request) -> tuple[int, Any]:
         name = request.path_params["name"]
-        asked = await run_in_threadpool(self.desk.asked.read, name)
+        known = _NAME.fullmatch(name)
+        asked = await run_in_threadpool(self.desk.asked.read, name) if known else None
         if asked is None:
             raise _RefusedError(404, f"nobody asked for a run {name!r} here")
         outcome = await run_in_threadpool(self.desk.asked.outcome, name)
@@ -129,6 +133,8 @@ class Trigger:
 
     def _authorise(self, request: Request) -> None:
         if self.token_file is None:
+            if "origin" in request.headers:  # any page in a browser here could send one
+                raise _RefusedError(403, "without a --token-file, no browser may ask")
             return
         try:
             token = read_token(self.token_file)
@@ -183,11 +189,12 @@ def serve(trigger: Trigger, host: str, port: int, stop: Callable[[], None]) -> N
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise ServingError(
             f"cannot listen on {host}:{port}: {error}; choose another with --port or --host"
         ) from None
-    address = f"http://{host}:{listener.getsockname()[1]}"
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{listener.getsockname()[1]}"
     server = _Server(
         uvicorn.Config(
             trigger.app(),

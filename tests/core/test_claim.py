@@ -42,3 +42,11 @@ def test_of_another_machine_it_is_not_known_whether_it_has_ended(tmp_path):
         claimed(store, "claim.json", "the window"),
     ):
         raise AssertionError("taken from another machine")
+
+
+def test_a_claim_that_somebody_else_holds_by_now_is_left_to_them(tmp_path):
+    store = Store(tmp_path)
+    with claimed(store, "claim.json", "the work"):
+        store.write("claim.json", b"another one's")
+
+    assert store.read("claim.json") == b"another one's"

@@ -10,18 +10,22 @@ import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.core.errors import UsageError
+from components.core.errors import ClusterError, UsageError
 from components.core.storage import Store
+from components.core.window import Window
 from components.decision.asked import AskedRuns
 from components.decision.record import retrainings
 from pipelines.cluster.refusals import UnreachedError
+from pipelines.runs import RunRequest
+from pipelines.scheduling import carrying_out
 from pipelines.scheduling.asking import Reader
-from pipelines.scheduling.carrying_out import Desk
+from pipelines.scheduling.carrying_out import Desk, Here, StoppedError
 from pipelines.scheduling.trigger import LARGEST_BODY, Trigger, serve
 from tests.pipelines.scheduling.conftest import spec_with
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 NIGHT = "2026-06-15T03:00:00.123456789Z"
+GO_ZERO = "0001-01-01T00:00:00Z"
 
 
 def alert(name="LatencyHigh", starts=NIGHT, status="firing", **annotations):
@@ -222,7 +226,14 @@ def test_a_ci_job_gets_one_run_for_its_key(desk):
         ("/alertmanager", "[]", 400, "version 4"),
         ("/alertmanager", json.dumps(group() | {"version": "3"}), 400, "version"),
         ("/alertmanager", json.dumps(group(alert(starts="soon"))), 400, "'soon' is not a time"),
+        ("/alertmanager", json.dumps(group(alert(starts=GO_ZERO))), 400, "too early"),
         ("/alertmanager", "x" * (LARGEST_BODY + 1), 413, "larger"),
+        (
+            "/run",
+            '{"pipeline": "training", "reason": "x", "window": "0001-01"}',
+            400,
+            "too early",
+        ),
         ("/run", '{"pipeline": "all", "reason": "x"}', 400, "pipeline"),
         ("/run", '{"pipeline": "training", "reason": ""}', 400, "reason"),
         ("/run", '{"pipeline": "training", "reason": "x", "month": 5}', 400, "month"),
@@ -262,6 +273,65 @@ def test_a_store_that_cannot_be_written_asks_the_caller_to_come_again(tmp_path):
         answer = client.post("/alertmanager", json=group(alert()))
 
     assert answer.status_code == 503
+
+
+def test_a_run_that_cannot_be_judged_now_holds_up_no_other(tmp_path, monkeypatch, eventually):
+    def away(*_):
+        raise ClusterError("the cluster cannot be reached")
+
+    monkeypatch.setattr(carrying_out, "grant", away)
+    desk = desk_at(tmp_path)
+    with client_of(desk) as client:
+        answer = post(client, '{"pipeline": "training", "reason": "x"}', key="1")
+        post(client, '{"pipeline": "monitoring", "reason": "x"}', key="2")
+        eventually(lambda: names(desk))
+
+    assert (answer.status_code, answer.json()["error"]) == (503, "the cluster cannot be reached")
+    assert [each.pipeline for each in AskedRuns(Store(desk.store), "orders").open()] == ["training"]
+
+
+def test_a_page_in_a_browser_starts_nothing(desk):
+    with client_of(desk) as client:
+        page = {"Origin": "http://elsewhere", "Content-Type": "text/plain"}
+        answer = client.post("/alertmanager", content=json.dumps(group(alert())), headers=page)
+
+    assert answer.status_code == 403
+    assert AskedRuns(Store(desk.store), "orders").open() == []
+
+
+@pytest.mark.parametrize("ending", [".outcome", "%00", "x" * 300])
+def test_only_runs_are_told_about(desk, ending):
+    with client_of(desk) as client:
+        run = client.post("/alertmanager", json=group(alert())).json()["runs"][0]["run"]
+        answer = client.get(f"/run/{run}{ending}")
+
+    assert answer.status_code == 404
+
+
+def test_the_run_in_progress_is_ended_with_its_steps(tmp_path, monkeypatch, eventually):
+    """Its steps are processes of their own, which nobody but the signal reaches."""
+    begun = tmp_path / "begun"
+    (tmp_path / "a_step.py").write_text(
+        f"import pathlib, signal, sys\npathlib.Path({str(begun)!r}).touch()\nsignal.pause()\n"
+    )
+    (tmp_path / "a_run.py").write_text(
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'a_step'])\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(carrying_out.alone, "__name__", "a_run")
+    here = Here()
+    spec, window = desk_at(tmp_path).spec, Window.parse("2026-05")
+    request = RunRequest("training", spec, str(tmp_path / "store"), window, "ended")
+
+    def end():
+        eventually(begun.exists)
+        here.stop()
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    with pytest.raises(StoppedError):
+        here(request)
+    thread.join()
 
 
 def test_it_does_not_listen_to_everybody_without_a_token(desk):
