@@ -79,7 +79,7 @@ def follow(
     """
     tries = replace(patience or Patience(_AWAY_S), told=lambda problem: tell("", problem))
     shown: dict[str, str] = {}
-    since: dict[str, float] = {}
+    since: dict[str, tuple[float, set[str]]] = {}
 
     def once() -> Any:
         with said(client.address, "looking at the run"):
@@ -103,16 +103,25 @@ def _tell_changes(tasks: list[Any], shown: dict[str, str], tell: Tell) -> None:
             tell(task.display_name, f"{word}{took}")
 
 
-def _tell_troubles(pods: RunPods, since: dict[str, float], tell: Tell, now: float) -> None:
+def _tell_troubles(
+    pods: RunPods, since: dict[str, tuple[float, set[str]]], tell: Tell, now: float
+) -> None:
     current = pods.troubles()
     for sentence, passes in current.items():
-        if sentence not in since:
-            since[sentence] = now
+        # A pull that fails is by turns tried and waited for: one trouble, in two sentences.
+        began, told = since.setdefault(_subject(sentence), (now, set()))
+        if sentence not in told:
+            told.add(sentence)
             tell("", sentence)
-        elif not passes and now - since[sentence] > _STUCK_S:
+        elif not passes and now - began > _STUCK_S:
             raise StuckError(sentence)
-    for sentence in since.keys() - current.keys():
-        del since[sentence]
+    for subject in since.keys() - {_subject(sentence) for sentence in current}:
+        del since[subject]
+
+
+def _subject(sentence: str) -> str:
+    """Which container of which pod a sentence is about."""
+    return sentence.partition(": ")[0]
 
 
 def _steps_of(run: Any, steps: Collection[str]) -> list[Any]:
