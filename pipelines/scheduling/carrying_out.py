@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from components.core.errors import ConflictError, DriftlineError, StoreError
+from components.core.errors import ClusterError, ConflictError, DriftlineError, StoreError
 from components.core.storage import Store
 from components.core.window import Window
 from components.decision.asked import Asked, AskedRuns, Outcome, State
 from components.decision.record import grant, settled
 from components.spec.model import Spec
-from pipelines.cluster.refusals import UnreachedError
 from pipelines.runs import RunRequest
 from pipelines.scheduling import alone
 
@@ -39,7 +38,7 @@ class Carrier(Protocol):
         """Start it.
 
         Raises:
-            UnreachedError: when it cannot be started now; later it may.
+            ClusterError: when it cannot be started now; later it may.
         """
 
 
@@ -136,8 +135,8 @@ class Desk:
         )
         try:
             state, sentence = self.carry(request)
-        except (UnreachedError, StoreError, StoppedError):
-            raise
+        except (ClusterError, StoreError, StoppedError):
+            raise  # nothing was started, and nobody asks for it again: a token may be renewed
         except DriftlineError as error:
             state, sentence = "failed", str(error)
         self._close(asked, state, sentence)

@@ -58,13 +58,13 @@ def group(*alerts):
 class Carrier:
     """Keeps what it is to start; at first it may be out of reach."""
 
-    def __init__(self, away=0):
-        self.started, self.away = [], away
+    def __init__(self, away=0, why=UnreachedError):
+        self.started, self.away, self.why = [], away, why
 
     def __call__(self, request):
         if self.away:
             self.away -= 1
-            raise UnreachedError("nobody answers")
+            raise self.why("nobody answers, or knows who asks")
         self.started.append(request)
         return "submitted", "page"
 
@@ -173,8 +173,9 @@ def test_a_run_that_was_taken_before_a_crash_is_started_afterwards(tmp_path):
     assert names(later) == ["alert-monitoring-2026-06-14_2026-06-15"]
 
 
-def test_a_cluster_that_is_away_gets_the_run_when_it_is_back(tmp_path):
-    desk = desk_at(tmp_path, Carrier(away=2))
+@pytest.mark.parametrize("why", [UnreachedError, ClusterError])
+def test_a_cluster_that_takes_no_run_now_gets_it_later(tmp_path, why):
+    desk = desk_at(tmp_path, Carrier(away=2, why=why))
     desk.take(Reader(desk.spec).alerts(group(alert()), NOON)[0])
 
     desk.sweep()
