@@ -126,7 +126,8 @@ class Metrics(Collector):
         A guard compares a release with the champion's latest traffic, not with all there ever was.
         """
         registry = CollectorRegistry()
-        registry.register(_Counters(self._past.at(monotonic() - ago_s, self._releases)))
+        now = monotonic()  # a path may hold any number
+        registry.register(_Counters(self._past.at(now - min(ago_s, now), self._releases)))
         return generate_latest(registry)
 
     def collect(self) -> Iterator[Metric]:
