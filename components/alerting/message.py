@@ -12,6 +12,9 @@ Kind = Literal["nothing", "alert", "deployed", "rejected", "failed"]
 
 # Locally a pipeline SUCCEEDED; on a cluster it is COMPLETE, or CACHED where nothing had to run.
 _SUCCESS = ("SUCCEEDED", "COMPLETE", "CACHED")
+# What a cluster says of a run with a branch that was not taken, as well as of one with a step that
+# was killed.
+_UNKNOWN = "RUNNING"
 
 
 class Message(Document):
@@ -51,7 +54,7 @@ def compose(
 
 
 def _news(state: str, error: str, said: dict[str, Entry]) -> tuple[Kind, str]:
-    if state not in _SUCCESS:
+    if state not in _SUCCESS and not (state == _UNKNOWN and _has_ended(said)):
         failed = [each for each in said.values() if each.status == "failed"]
         if failed:
             return "failed", f"{failed[-1].step} failed: {failed[-1].headline}"
@@ -71,6 +74,20 @@ def _news(state: str, error: str, said: dict[str, Entry]) -> tuple[Kind, str]:
     if "merge_profiles" in said:
         return _profiled(said)
     return "nothing", "the run ended"
+
+
+def _has_ended(said: dict[str, Entry]) -> bool:
+    """Whether the steps themselves say that nothing is missing at the end."""
+    if any(entry.status in ("failed", "running") for entry in said.values()):
+        return False
+    if {"merge_profiles", "check_schema_profiling", "check_drift"} <= said.keys():
+        return True
+    decided, evaluated = said.get("decide"), said.get("evaluate")
+    return (
+        "deploy" in said
+        or (evaluated is not None and evaluated.status == "reject")
+        or (decided is not None and decided.status != "retrain")
+    )
 
 
 def _profiled(said: dict[str, Entry]) -> tuple[Kind, str]:

@@ -33,7 +33,15 @@ DECIDED = entry("decide", "retrain", "performance: roc_auc fell")
         ("SUCCEEDED", "", [entry("evaluate", "reject")], "rejected", "challenger rejected: why"),
         ("FAILED", "boom", [entry("train", "failed")], "failed", "train failed: why"),
         ("FAILED", "boom", [entry("train", "running")], "failed", "train did not end: boom"),
+        # A cluster says so of a branch that was not taken, and of a step that was killed.
         ("RUNNING", "", [], "failed", "the run ended as RUNNING"),
+        ("RUNNING", "", [DECIDED], "failed", "the run ended as RUNNING"),
+        ("RUNNING", "", [entry("check_drift", "ok")], "failed", "the run ended as RUNNING"),
+        ("RUNNING", "", [entry("evaluate", "accept")], "failed", "the run ended as RUNNING"),
+        ("RUNNING", "", [entry("deploy", "running")], "failed", "deploy did not end"),
+        ("RUNNING", "", [entry("decide", "none")], "nothing", "nothing to do: why"),
+        ("RUNNING", "", [entry("evaluate", "reject")], "rejected", "challenger rejected: why"),
+        ("RUNNING", "", [entry("deploy", "ok", "v2")], "deployed", "deployed v2"),
         ("FAILED", "", [DECIDED, entry("ingest", "failed")], "failed", "ingest failed: why"),
         (
             "SUCCEEDED",
