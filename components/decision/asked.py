@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal, TypeVar
 
 from components.core.errors import StoreError
 from components.core.storage import Store
 from components.core.verdict import Document
+
+_logger = logging.getLogger(__name__)
 
 State = Literal["declined", "submitted", "ended", "failed"]
 Record = TypeVar("Record", bound=Document)
@@ -81,8 +84,16 @@ class AskedRuns:
             if not name.endswith(".outcome.json")
             and f"{name.removesuffix('.json')}.outcome.json" not in names
         ]
-        found = [asked for run in waiting if (asked := self.read(run)) is not None]
+        found = [asked for run in waiting if (asked := self._readable(run)) is not None]
         return sorted(found, key=lambda asked: (asked.at, asked.run))
+
+    def _readable(self, run: str) -> Asked | None:
+        """A run, or None where its record is damaged: the others go on."""
+        try:
+            return self.read(run)
+        except StoreError as error:
+            _logger.warning("%s is passed over: %s", run, error)
+            return None
 
     def _name(self, run: str) -> str:
         return f"{self._folder}/{run}.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -69,11 +70,16 @@ def _way_to(client: Any, endpoint: str, stack: ExitStack) -> str:
     if not match or service is None:  # a name that the whole world knows
         return endpoint
     namespace = match["namespace"]
-    pod, port = _pod_of(client, namespace, service, parts.port or 80)
-    local = stack.enter_context(
-        listening(lambda: open_pod(lambda: _own_client(client), namespace, pod, port))
-    )
-    return f"http://127.0.0.1:{local}"
+    _pod_of(client, namespace, service, parts.port or 80)  # what is wrong there is said at once
+
+    def far() -> socket.socket:
+        try:  # looked for each time: the store's pod may be another one by now
+            pod, port = _pod_of(client, namespace, service, parts.port or 80)
+        except ClusterError as error:
+            raise ConnectionError(str(error)) from error
+        return open_pod(lambda: _own_client(client), namespace, pod, port)
+
+    return f"http://127.0.0.1:{stack.enter_context(listening(far))}"
 
 
 def _pod_of(client: Any, namespace: str, service: Mapping[str, Any], port: int) -> tuple[str, int]:

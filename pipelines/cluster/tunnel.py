@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_logger = logging.getLogger(__name__)
 
 _PIECE = 65536
 _BACKLOG = 64
@@ -20,20 +23,20 @@ def listening(open_far: Open) -> Iterator[int]:
     """Serve a free port of this machine; each connection to it gets a far end of its own.
 
     Args:
-        open_far: opens the far end of a new connection; an OSError closes the near one.
+        open_far: opens the far end of a new connection; an error closes the near one.
 
     Yields:
         The port; it is closed, with all its connections, at the end of the block.
     """
     with socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG) as server:
-        ends: list[socket.socket] = []
+        ends: set[socket.socket] = set()
         threading.Thread(target=_accept, args=(server, open_far, ends), daemon=True).start()
         try:
             yield int(server.getsockname()[1])
         finally:
             with contextlib.suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
-            for end in ends:
+            for end in list(ends):
                 _shut(end)
 
 
@@ -64,29 +67,33 @@ def open_pod(api_client: Callable[[], Any], namespace: str, pod: str, port: int)
     return found
 
 
-def _accept(server: socket.socket, open_far: Open, ends: list[socket.socket]) -> None:
+def _accept(server: socket.socket, open_far: Open, ends: set[socket.socket]) -> None:
     while True:
         try:
             near, _ = server.accept()
         except OSError:  # the block has ended
             return
-        ends.append(near)
+        ends.add(near)
         threading.Thread(target=_join, args=(near, open_far, ends), daemon=True).start()
 
 
-def _join(near: socket.socket, open_far: Open, ends: list[socket.socket]) -> None:
+def _join(near: socket.socket, open_far: Open, ends: set[socket.socket]) -> None:
+    both = [near]
     try:
-        far = open_far()
-    except OSError:
-        _shut(near)
-        return
-    ends.append(far)
-    back = threading.Thread(target=_copy, args=(far, near), daemon=True)
-    back.start()
-    _copy(near, far)
-    back.join()
-    _shut(near)
-    _shut(far)
+        both.append(open_far())
+        ends.add(both[1])
+        back = threading.Thread(target=_copy, args=(both[1], near), daemon=True)
+        back.start()
+        _copy(near, both[1])
+        back.join()
+    except (
+        Exception
+    ) as error:  # whatever keeps the far end shut, who waits at the near one hears it
+        _logger.debug("no way through: %s", error)
+    finally:
+        for end in both:
+            _shut(end)
+            ends.discard(end)
 
 
 def _copy(source: socket.socket, destination: socket.socket) -> None:

@@ -20,6 +20,8 @@ from components.spec.schedule import Scheduled
 
 _LONGEST_KEY = 200
 _LONGEST_REASON = 500
+# A group's alerts began within days of one another.
+_MOST_WINDOWS = 50
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -89,6 +91,11 @@ class Reader:
                     now,
                 )
                 found.setdefault(asked.run, asked)
+        if len(found) > _MOST_WINDOWS:
+            raise UsageError(
+                f"these alerts began in {len(found)} windows, and one call may ask for "
+                f"{_MOST_WINDOWS}; for windows long past there is 'driftline schedule backfill'"
+            )
         return list(found.values())
 
     def wish(self, content: Any, key: str, now: datetime) -> Asked:
@@ -109,6 +116,11 @@ class Reader:
             )
         wish = _read(_Wish, content, "no request for a run")
         window = Window.parse(wish.window) if wish.window else self._complete(now)
+        if window.end > now:
+            raise UsageError(
+                f"the window {window} has not ended yet; ask for one that has, or leave it out for "
+                "the last one"
+            )
         name = f"ci-{wish.pipeline}-{_digest(key)}"
         asked = self._asked(name, wish.pipeline, window, wish.reason, f"ci {key}", now)
         return asked.model_copy(update={"content": _digest(wish.model_dump_json())})
@@ -126,7 +138,7 @@ class Reader:
             start=format_time(start),
             end=format_time(window.end),
             as_of=format_time(now.replace(microsecond=0)),
-            reason=reason[:_LONGEST_REASON],
+            reason=_printable(reason)[:_LONGEST_REASON],
             source=source,
             at=now.astimezone(UTC).isoformat(),
             content="",
@@ -152,6 +164,11 @@ def _sentence(alert: _Alert) -> str:
     name = alert.labels.get("alertname", "an alert")
     said = alert.annotations.get("summary") or alert.annotations.get("description") or ""
     return " ".join(f"{name} since {alert.startsAt}{': ' if said else ''}{said}".split())
+
+
+def _printable(text: str) -> str:
+    """The text as it may stand in a terminal: no escapes, one line."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _digest(text: str) -> str:

@@ -119,8 +119,8 @@ class Desk:
             self._due.clear()
             try:
                 self.sweep()
-            except DriftlineError as error:
-                _logger.warning("the runs that were asked for cannot be read: %s", error)
+            except (DriftlineError, OSError) as error:  # no process to be had, for example
+                _logger.warning("the runs that were asked for wait: %s", error)
 
     def _one(self, asked: Asked) -> None:
         if self._refusal(asked):

@@ -239,6 +239,12 @@ def test_a_ci_job_gets_one_run_for_its_key(desk):
         ("/run", '{"pipeline": "training", "reason": ""}', 400, "reason"),
         ("/run", '{"pipeline": "training", "reason": "x", "month": 5}', 400, "month"),
         ("/run", '{"pipeline": "training", "reason": "x", "window": "may"}', 400, "'may' is not"),
+        (
+            "/run",
+            '{"pipeline": "monitoring", "reason": "x", "window": "2999-01"}',
+            400,
+            "has not ended yet",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_request_is_said(desk, path, body, status, words):
@@ -359,3 +365,27 @@ def test_whatever_is_sent_however_often_each_window_has_one_run(tmp_path_factory
         desk.sweep()
 
     assert len(names(desk)) == len(set(names(desk))) == len(wanted)
+
+
+def test_a_call_asks_for_so_many_windows_and_no_more():
+    days = [alert(starts=f"2026-0{1 + day // 28}-{1 + day % 28:02}T03:00:00Z") for day in range(51)]
+
+    with pytest.raises(UsageError, match="began in 51 windows, and one call may ask for 50"):
+        Reader(spec_with()).alerts(group(*days), NOON)
+
+
+def test_a_reason_is_one_line_without_escapes():
+    wish = {"pipeline": "training", "reason": "new\x1b[31m source\nof rows"}
+
+    assert Reader(spec_with()).wish(wish, "job-1", NOON).reason == "new [31m source of rows"
+
+
+def test_a_damaged_record_leaves_the_others_alone(tmp_path):
+    store = Store(tmp_path)
+    runs = AskedRuns(store, "orders")
+    for run in ("job-1", "job-2"):
+        wish = Reader(spec_with()).wish({"pipeline": "training", "reason": "x"}, run, NOON)
+        assert runs.add(wish.model_copy(update={"run": run}))
+    store.write("orders/asked/job-1.json", b"{")
+
+    assert [asked.run for asked in runs.open()] == ["job-2"]
