@@ -94,10 +94,12 @@ def _profiled(said: dict[str, Entry]) -> tuple[Kind, str]:
     """What the checks of a merged profile found; that decides nothing, monitoring does."""
     checks = [said[step] for step in ("check_schema_profiling", "check_drift") if step in said]
     found = [each.headline for each in checks if each.status in ("drift", "blocked")]
+    kind: Kind
     if found:
-        return "alert", f"alert: {'; '.join(found)}; nothing was decided, run monitoring for that"
-    calm = "; ".join(each.headline for each in checks)
-    return "nothing", f"profiled: {calm}; skew and performance take rows: run monitoring for them"
+        kind, told = "alert", f"alert: {'; '.join(found)}; nothing was decided"
+    else:
+        kind, told = "nothing", f"profiled: {'; '.join(each.headline for each in checks)}"
+    return kind, f"{told}; skew and performance take rows: run monitoring for them"
 
 
 def _because(said: dict[str, Entry]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -12,6 +13,7 @@ from components.core.window import Window, parse_duration
 
 # Windows that the calendar cuts; their lengths differ.
 _CALENDAR = ("day", "week", "month")
+_DAY = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 # A Monday, from which windows of a fixed length are counted.
 _EPOCH = datetime(1970, 1, 5, tzinfo=UTC)
 
@@ -76,6 +78,25 @@ class Periods:
         """The window after one of these."""
         return self.holding(window.end)
 
+    def range(self, text: str) -> Window:
+        """A range as a user writes it: days without an hour begin on the calendar's clock.
+
+        >>> str(Periods("month", parse_zone("Europe/Berlin")).range("2024-04..2024-05"))
+        '2024-03-31T22:00:00Z..2024-04-30T22:00:00Z'
+
+        Raises:
+            UsageError: as `Window.parse` does.
+        """
+        window = Window.parse(text)
+        if self.length not in _CALENDAR:
+            return window
+        plain = [_DAY.fullmatch(part) for part in text.split("..")]
+        begins, ends = plain[0], plain[-1]
+        return Window(
+            window.start.replace(tzinfo=self.zone).astimezone(UTC) if begins else window.start,
+            window.end.replace(tzinfo=self.zone).astimezone(UTC) if ends else window.end,
+        )
+
     def cut(self, window: Window) -> list[Window]:
         """The windows that a longer one consists of, in order.
 
@@ -85,9 +106,10 @@ class Periods:
         """
         first, last = self.holding(window.start), self._last(window)
         if (first.start, last.end) != (window.start, window.end):
+            where = f" in the time zone {self.zone}" if self.zone is not UTC else ""
             raise UsageError(
-                f"{window} does not consist of whole windows of {self.length}; "
-                f"write {Window(first.start, last.end)}"
+                f"{window} does not consist of whole windows of {self.length}{where}; those that "
+                f"hold it are {Window(first.start, last.end)}"
             )
         return list(self._through(first, window.end))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from components.core.errors import UsageError
 from pipelines.settings import Settings
@@ -42,6 +43,8 @@ class KfpAddress:
                 f"the host {self.host!r} has no scheme; write it as http://localhost:8080 or "
                 "https://kubeflow.example.com/pipeline"
             )
+        if self.host and not _is_address(self.host):
+            raise UsageError(f"the host {self.host!r} cannot be an address; see --help")
         if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
             raise UsageError(f"{self.namespace!r} cannot be the name of a namespace")
         if self.host and self.context:
@@ -99,6 +102,13 @@ def address_from(
         context=context,
         service_account=settings.kfp_service_account,
     )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(urlsplit(host).hostname)
+    except ValueError:  # such as a bracket that nothing closes
+        return False
 
 
 def read_token(path: str) -> str:

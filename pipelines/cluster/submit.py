@@ -172,8 +172,8 @@ def _check_same(run: Any, parameters: Mapping[str, str]) -> None:
     differing = sorted(key for key, value in parameters.items() if there.get(key) != value)
     if differing:
         raise UsageError(
-            f"there is a run {run.display_name!r} already, of another {differing[0]}; choose "
-            "another --name, or leave it out"
+            f"there is a run {run.display_name!r} already, whose {differing[0]} is not this one's; "
+            "choose another --name, or leave it out"
         )
 
 

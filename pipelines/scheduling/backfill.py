@@ -27,11 +27,11 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class Filled:
-    """What came of one window: run, or skipped because it was decided already."""
+    """What came of one window: run, run before by an earlier start, or skipped as decided."""
 
     window: Window
     run: str
-    outcome: Literal["run", "skipped"]
+    outcome: Literal["run", "before", "skipped"]
     line: str
 
     def document(self) -> dict[str, str]:
@@ -106,14 +106,15 @@ class Backfill:
             yield filled
 
     def _one(self, place: Store, window: Window, run: Runner) -> Filled:
-        name = run_name(self.pipeline, window)
+        name, decision = run_name(self.pipeline, window), None
         if self.pipeline == "monitoring":
             decision = settled(place, self.spec, window)
             if decision is not None and decision.run != name:
                 line = f"decided already by run {decision.run}: {decision.action}"
                 return Filled(window, decision.run, "skipped", f"{line}, {decision.headline}")
+        # Also where it was decided by this very run, which may have been interrupted after that.
         result = run(self.request(window))
-        return Filled(window, name, "run", result.line)
+        return Filled(window, name, "run" if decision is None else "before", result.line)
 
     def request(self, window: Window) -> RunRequest:
         """The run of a window."""

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from components.core.errors import UsageError
-from components.core.window import Window
 from components.spec.model import Spec
 from components.spec.places import for_a_cluster, for_this_machine
 from components.spec.schedule import Scheduled
@@ -48,7 +47,7 @@ def open_backfill(
         UsageError: when the target or the range cannot be.
     """
     check_target(target)
-    whole = Window.parse(window) if window else None
+    whole = spec.rule(pipeline).periods.range(window) if window else None
     now = datetime.now(UTC)
     if address is None:
         yield Backfill.of(for_this_machine(spec), pipeline, store, whole, now), _here

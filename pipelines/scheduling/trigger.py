@@ -5,10 +5,12 @@ from __future__ import annotations
 import hmac
 import logging
 import re
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,8 +209,21 @@ def serve(trigger: Trigger, host: str, port: int, stop: Callable[[], None]) -> N
     )
     sys.stdout.write(f"driftline: runs of {trigger.desk.spec.model} are started by {address}\n")
     sys.stdout.flush()
-    with listener:
+    with listener, _ended_well():
         server.run(sockets=[listener])
+
+
+@contextmanager
+def _ended_well() -> Iterator[None]:
+    """SIGTERM ends the block in order: uvicorn raises it once more when all is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Server(uvicorn.Server):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.core.errors import UsageError
-from components.core.periods import Periods
+from components.core.periods import Periods, parse_zone
 from components.core.window import Window
 
 MOMENTS = st.integers(1_300_000_000, 1_900_000_000).map(lambda s: datetime.fromtimestamp(s, UTC))
@@ -52,5 +52,20 @@ def test_days_and_months_are_those_of_the_zone():
 
 
 def test_a_window_that_cuts_through_months_is_refused_with_the_one_that_does_not():
-    with pytest.raises(UsageError, match=r"whole windows of month; write 2013-04-01..2013-06-01"):
+    with pytest.raises(
+        UsageError, match=r"whole windows of month; those that hold it are 2013-04-01..2013-06-01"
+    ):
         Periods("month").cut(Window.parse("2013-04-03..2013-05-20"))
+
+
+def test_days_are_those_of_the_schedules_zone_and_hours_are_what_they_say():
+    months = Periods("month", parse_zone("Europe/Berlin"))
+
+    assert [str(each) for each in months.cut(months.range("2024-04..2024-06"))] == [
+        "2024-03-31T22:00:00Z..2024-04-30T22:00:00Z",
+        "2024-04-30T22:00:00Z..2024-05-31T22:00:00Z",
+    ]
+    said = "2024-03-31T22:00:00Z..2024-04-30T22:00:00Z"
+    assert str(months.range(said)) == said
+    with pytest.raises(UsageError, match="in the time zone Europe/Berlin; those that hold it"):
+        months.cut(Window.parse("2024-04..2024-05"))

@@ -133,6 +133,7 @@ def test_what_another_tool_left_is_not_taken(kfp, tmp_path, monkeypatch):
     ("given", "says"),
     [
         ({"host": "localhost:8080"}, "has no scheme; write it as http://"),
+        ({"host": "http://[bad"}, "cannot be an address"),
         ({"namespace": "Dora"}, "cannot be the name of a namespace"),
         ({"host": "http://a", "context": "b"}, "give one of them"),
         ({"token_file": "/nowhere/token"}, "cannot be read.*DRIFTLINE_KFP_TOKEN_FILE"),

@@ -49,7 +49,9 @@ def test_the_same_name_is_the_same_run_until_it_fails(kfp, send):
 
 def test_the_same_name_for_something_else_is_refused(send):
     send()
-    with pytest.raises(UsageError, match="a run 'r' already, of another end; choose another"):
+    with pytest.raises(
+        UsageError, match="a run 'r' already, whose end is not this one's; choose another"
+    ):
         send(end="2013-05-01")
     assert not send("R").found  # the database does not tell the two apart; we do
 

@@ -130,7 +130,10 @@ def test_a_training_backfill_trains_up_to_each_window(spec, store, runs):
 @pytest.mark.parametrize(
     ("window", "words"),
     [
-        ("2013-04-02..2013-09", "does not consist of whole windows of month; write 2013-04-01"),
+        (
+            "2013-04-02..2013-09",
+            "does not consist of whole windows of month; those that hold it are 2013-04-01",
+        ),
         ("2013-11..2014-02", "the turn of 2013-12-01..2014-01-01 comes at 2014-01-03T06:00:00Z"),
     ],
 )
