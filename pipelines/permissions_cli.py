@@ -6,7 +6,6 @@ import json
 from typing import Annotated
 
 import typer
-import yaml
 
 from components.core.errors import UsageError
 from pipelines.console import Console
@@ -52,5 +51,7 @@ def permissions(
         whole = {"apiVersion": "v1", "kind": "List", "items": manifests}
         Console().say(json.dumps(whole, indent=2))
         return
+    import yaml
+
     plain = json.loads(json.dumps(manifests))  # YAML would refer to the parts that they share
     Console().say(yaml.safe_dump_all(plain, sort_keys=False).rstrip())

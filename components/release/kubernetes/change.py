@@ -58,9 +58,9 @@ class Change:
             ConflictError: when somebody else deployed in between; that stays as it is.
             ClusterError: when the cluster refuses it; nothing changed.
         """
-        self._prepare()
         canary = self._canary_replicas()
         try:
+            self._prepare()
             self._claim(self._serving if not canary else self._champions())
         except SupersededError as error:
             raise self._conflict(error.seen) from None

@@ -32,7 +32,7 @@ from components.release.kubernetes.ownership import (
     owns_replicas,
     write,
 )
-from components.release.kubernetes.refusals import StaleError
+from components.release.kubernetes.refusals import StaleError, TakenError
 from components.release.kubernetes.seen import Seen, Serving, SupersededError
 from components.release.target import Deployment
 from components.spec.model import Spec
@@ -164,11 +164,17 @@ class Workload:
             force: whether fields of others are taken.
 
         Raises:
+            SupersededError: when somebody else deployed in between.
             TakenError: when a field belongs to another manager.
             ClusterError: when the cluster refuses a part of it.
         """
         taking = force or any(is_half_made(one) for one in (seen.live, seen.mark))
-        self.cluster.apply(serving.manifest, force=taking, dry_run=True)
+        try:
+            self.cluster.apply(serving.manifest, force=taking, dry_run=True)
+        except TakenError:
+            if (now := self.read()).leads_from(seen, serving.entry, None):
+                raise
+            raise SupersededError(now) from None
         for one in (*self.beside(), *self.after()):
             self.cluster.apply(one, force=force, dry_run=True)
 
