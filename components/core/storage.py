@@ -80,7 +80,7 @@ class Store:
             StoreError: when there is none, or it cannot be read.
         """
         with self._reaching(name, "read"):
-            return bytes(self._fs.cat_file(self.path(name), start, end))
+            return bytes(self._fs.cat_file(self.path(name), start=start, end=end))
 
     def download(self, name: str, path: Path) -> None:
         """Copy an object into a local file, in pieces: it need not fit into memory.

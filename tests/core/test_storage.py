@@ -166,3 +166,11 @@ def test_a_store_behaves_as_a_dictionary_does(tmp_path, steps):
             model.pop("x", None)
         assert store.names("") == sorted(model)
         assert not model or store.read("x") == model["x"]
+
+
+def test_a_part_of_an_object_is_read_wherever_it_lies(store):
+    store.write("a/x", bytes(range(80)))
+
+    assert store.read("a/x", 8, 16) == bytes(range(8, 16))
+    assert store.read("a/x", 72, 80) == bytes(range(72, 80))
+    assert store.read("a/x", 0, 80) == store.read("a/x") == bytes(range(80))
