@@ -40,6 +40,17 @@ def own_log():
         root.setLevel(logging.WARNING)
 
 
+def _take_turns(server):
+    """One request at a time: moto looks at a condition and writes in two steps, S3 in one."""
+    answer, turn = server.app, threading.Lock()
+
+    def alone(environ, start_response):
+        with turn:
+            return answer(environ, start_response)
+
+    server.app = alone
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint():
     """A real S3 service on a free port of this machine; one for each test process."""
@@ -53,6 +64,7 @@ def s3_endpoint():
     before = {key: os.environ.get(key) for key in [*given, "AWS_ENDPOINT_URL"]}
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    _take_turns(server._server)
     host, port = server.get_host_and_port()
     # botocore and s3fs find the service through this variable, as a user's would.
     os.environ.update(given, AWS_ENDPOINT_URL=f"http://{host}:{port}")

@@ -72,9 +72,9 @@ def wait(pipe: str) -> str:
     import signal
 
     with open(pipe, "w") as file:
-        file.write(f"{os.getpid()} {os.getppid()}\n")
-        file.flush()
         try:
+            file.write(f"{os.getpid()} {os.getppid()}\n")
+            file.flush()
             signal.pause()
         except KeyboardInterrupt:
             file.write("tidied up\n")
