@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from components.core.errors import ReleaseError, UsageError
+from components.core.errors import ReleaseError
 from components.core.words import count_of
 from pipelines.console import Console
-from pipelines.settings import Settings
+from pipelines.settings import Settings, check_target
 
 if TYPE_CHECKING:
     from components.core.storage import Store
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from components.spec.model import Spec as SpecModel
 
 app = typer.Typer(help="What is deployed, what was, and back again.", no_args_is_help=True)
-_PLACES = ("local", "cluster")
 _WHERE: ContextVar[tuple[str, ExitStack]] = ContextVar("where the releases are")
 
 
@@ -40,8 +39,7 @@ def place(
 
     Example: driftline releases --target cluster list
     """
-    if target not in _PLACES:
-        raise UsageError(f"--target {target!r} is not known; choose {' or '.join(_PLACES)}")
+    check_target(target)
     # Typer gives its context to callbacks alone; the ways that a command opens end with it.
     _WHERE.set((target, context.with_resource(ExitStack())))
 

@@ -12,7 +12,7 @@ import typer
 
 from components.core.errors import DriftlineError, SpecError, UsageError
 from pipelines.console import Console
-from pipelines.settings import Settings
+from pipelines.settings import Settings, check_target
 
 if TYPE_CHECKING:
     from pipelines.runs import RunRequest, RunResult
@@ -32,8 +32,6 @@ Namespace = Annotated[
 ]
 Context = Annotated[str, typer.Option(help="A context of the kubeconfig; the current one.")]
 Image = Annotated[str, typer.Option(help="The image for every step on a cluster.")]
-
-_PLACES = ("local", "cluster")
 
 
 def run(
@@ -74,8 +72,7 @@ def run(
     from pipelines.compile import CHOICES, PIPELINES
     from pipelines.runs import pipeline_options
 
-    if target not in _PLACES:
-        raise UsageError(f"--target {target!r} is not known; choose {' or '.join(_PLACES)}")
+    check_target(target)
     if pipeline not in PIPELINES:
         raise UsageError(f"there is no pipeline {pipeline!r}; choose {CHOICES}")
     options = pipeline_options(pipeline, {"shards": shards, "parallelism": parallelism})

@@ -11,6 +11,9 @@ from pathlib import Path
 from components.core import build
 from components.core.errors import UsageError
 
+TARGETS = ("local", "cluster")
+"""Where a command's work is done: on this machine, or on Kubeflow Pipelines."""
+
 _PREFIX = "DRIFTLINE_"
 # Read by the scripts before Python runs, and facts about the image, which no user sets.
 _NO_SETTINGS = {"DRIFTLINE_VENV", build.IMAGE, build.COMMIT}
@@ -57,3 +60,13 @@ class Settings:
             )
             raise UsageError(f"the variable {unknown[0]} is not a setting; {hint}")
         return cls(**{names[key]: environment[key] for key in given})
+
+
+def check_target(target: str) -> None:
+    """Refuse a target that there is not.
+
+    Raises:
+        UsageError: with those that there are.
+    """
+    if target not in TARGETS:
+        raise UsageError(f"--target {target!r} is not known; choose {' or '.join(TARGETS)}")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from components.core.errors import UsageError
 from components.spec.model import Spec
 from components.spec.places import for_a_cluster, for_this_machine
 from components.spec.schedule import Scheduled
@@ -15,9 +14,7 @@ from pipelines.console import Console
 from pipelines.runs import RunRequest, RunResult, run_here
 from pipelines.scheduling.backfill import Backfill, Runner
 from pipelines.scheduling.carrying_out import Desk, Here, on_cluster
-from pipelines.settings import Settings
-
-TARGETS = ("local", "cluster")
+from pipelines.settings import Settings, check_target
 
 
 @contextmanager
@@ -61,16 +58,6 @@ def open_backfill(
 
     with reaching(store, address, spec.cluster.store_secret):
         yield Backfill.of(spec, pipeline, store, whole, now), there
-
-
-def check_target(target: str) -> None:
-    """Refuse a target that there is not.
-
-    Raises:
-        UsageError: with those that there are.
-    """
-    if target not in TARGETS:
-        raise UsageError(f"--target {target!r} is not known; choose {' or '.join(TARGETS)}")
 
 
 def store_on_cluster(settings: Settings) -> str:
